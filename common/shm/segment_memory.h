@@ -1,0 +1,76 @@
+// Sealed memfd segments: creating, mapping, and the descriptors that go with them.
+//
+// A segment's memfd is sealed against shrinking, growing and further sealing, mode 0600. The creator hands others a
+// read-only descriptor; a restarted writer (same user) re-opens it for writing. Mappings are pre-faulted and locked,
+// because seals do not stop hole punching and a worker must never take a page fault.
+//
+// Ownership: Descriptor and Mapping own their resource and release it on destruction. Thread-safety: none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "guideway/segment.h"
+
+namespace guideway::shm {
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor();
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  Descriptor duplicate() const;
+
+ private:
+  int fd_ = -1;
+};
+
+enum class Access { read_only, read_write };
+
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+
+  std::span<std::byte> bytes() const { return bytes_; }
+  bool valid() const { return !bytes_.empty(); }
+
+ private:
+  friend Mapping map_whole(const Descriptor&, Access);
+  explicit Mapping(std::span<std::byte> bytes) : bytes_(bytes) {}
+  std::span<std::byte> bytes_;
+};
+
+// Creates a sealed, zeroed segment of `size_bytes` (rounded up to pages) named `name` in /proc/PID/maps.
+// Throws std::system_error.
+Descriptor create_sealed_memory(const std::string& name, std::size_t size_bytes);
+
+// A second descriptor of the same memory with other access (through /proc/self/fd). Throws std::system_error, for
+// example EACCES when the memory belongs to another user.
+Descriptor reopen(const Descriptor& fd, Access access);
+
+// Maps all of it, pre-faulted, locked where the limit allows. An invalid Mapping when it cannot be mapped.
+Mapping map_whole(const Descriptor& fd, Access access);
+
+// Whether the memory can no longer shrink or grow.
+bool is_sealed(const Descriptor& fd);
+
+}  // namespace guideway::shm

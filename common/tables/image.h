@@ -1,0 +1,96 @@
+// DesiredTables → TableImage: what one generation shall say, as objects ready to be placed in shared memory.
+// A pure function: same input, same bytes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "guideway/tables.h"
+
+namespace guideway {
+
+// How packets leave for a backend, resolved from configuration or the kernel's routes and neighbours.
+struct Egress {
+  std::uint8_t port = 0;  // position in the data plane's configuration
+  MacAddress source_mac;
+  MacAddress next_hop_mac;
+  IpAddress source;  // outer source, of the backend's family
+  std::uint16_t path_mtu_bytes = 1500;
+  friend bool operator==(const Egress&, const Egress&) = default;
+};
+
+struct DesiredBackend {
+  IpAddress address;
+  std::uint32_t weight = 0;  // in force now: 0 when down, drained or unreachable
+  std::uint32_t stats_index = 0;
+  std::optional<Egress> egress;  // none: no next hop known
+  friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
+};
+
+struct DesiredPool {
+  Encap encap = Encap::gue0;
+  std::uint32_t slot_count = kSlotCountDefault;
+  std::vector<DesiredBackend> backends;
+  friend bool operator==(const DesiredPool&, const DesiredPool&) = default;
+};
+
+struct DesiredVip {
+  IpAddress address;
+  std::uint16_t port = 0;
+  IpProto protocol = IpProto::tcp;
+  std::uint32_t pool = 0;  // position in `pools`
+  std::uint32_t stats_index = 0;
+  bool announce = false;
+  Unserved unserved = Unserved::drop;
+  friend bool operator==(const DesiredVip&, const DesiredVip&) = default;
+};
+
+struct DesiredTables {
+  FlowHashSecret hash_secret{};
+  std::uint64_t config_digest = 0;
+  std::vector<DesiredPool> pools;
+  std::vector<DesiredVip> vips;  // no two with the same address, port and protocol
+  friend bool operator==(const DesiredTables&, const DesiredTables&) = default;
+};
+
+// One object with its header and checksum filled in, 64-byte aligned; immutable once built, shared between images.
+struct ImageObject {
+  ObjectKind kind;
+  std::vector<std::byte> bytes;
+  std::uint64_t checksum() const;
+};
+using ImageObjectPtr = std::shared_ptr<const ImageObject>;
+
+struct TableImage {
+  struct Pool {
+    ImageObjectPtr slots;     // nullptr: no usable backend
+    ImageObjectPtr backends;  // nullptr: no backends at all
+    std::uint32_t slot_count = 0;
+    std::uint32_t backend_count = 0;
+    Encap encap = Encap::gue0;
+  };
+  FlowHashKeys hash_keys{};
+  std::uint64_t config_digest = 0;
+  ImageObjectPtr vips, index4, index6;
+  std::vector<Pool> pools;
+
+  // Fleet-wide identity of the slot tables: equal on every LB that has the same configuration and health.
+  std::uint64_t slots_digest() const;
+};
+
+// Builds images; objects whose input did not change since the last build are shared with it, so that one flapping
+// backend costs one slot table. Stateless otherwise: a fresh builder gives the same bytes.
+// Thread-safety: one thread.
+class ImageBuilder {
+ public:
+  TableImage build(const DesiredTables& desired);
+
+ private:
+  DesiredTables last_desired_;
+  TableImage last_image_;
+};
+
+}  // namespace guideway

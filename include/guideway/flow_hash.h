@@ -1,0 +1,189 @@
+// The flow hash: which flow goes to which slot. docs/flow_hash.md defines it in prose with test vectors.
+//
+// It is keyed with a secret that is the same on every LB of a fleet: all of them agree, and nobody outside can build
+// flows that collide (CRC and Toeplitz are linear, so there one can, against any seed). The construction is a CBC-MAC
+// whose block cipher is four rounds of AES; four rounds mix every input bit into every output bit twice over. It is a
+// hash for spreading load against an adversary who does not see its output, not a signature.
+//
+//   IPv4: one block  = src(4) dst(4) sport(2) dport(2) proto(1) 4(1) 0(2)
+//   IPv6: three blocks = src(16) | dst(16) | sport(2) dport(2) proto(1) 6(1) 0(10)
+//   x = 0;  for each block: x = R4(R3(R2(R1(x ^ block ^ K0))))  with R_i(s) = AESENC(s, K_i)
+//   hash = the first 8 bytes of x as a little-endian number
+//
+// K0…K4 are the first five round keys of AES-128 key expansion (FIPS 197, section 5.2) of the 16-byte secret.
+// All fields as they lie on the wire. Measured (docs/flow_hash.md says how): see perf/.
+//
+// Two implementations, equal bit by bit and tested against each other: AES-NI and portable.
+// Thread-safety: pure functions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "guideway/address.h"
+#include "guideway/byte_order.h"
+#include "guideway/units.h"
+#include "guideway/wire.h"
+
+#if defined(__AES__)
+#include <immintrin.h>
+#endif
+
+namespace guideway {
+
+using Block16 = std::array<std::uint8_t, 16>;
+using FlowHashSecret = Block16;
+
+inline constexpr int kFlowHashRounds = 4;
+
+struct FlowHashKeys {
+  alignas(16) std::array<Block16, kFlowHashRounds + 1> round;
+};
+static_assert(sizeof(FlowHashKeys) == 80 && alignof(FlowHashKeys) == 16);
+
+// What names a flow, as its packets carry it from the client.
+struct FlowKey4 {
+  Be32 source;
+  Be32 destination;
+  Ports ports;
+  IpProto protocol{};
+  std::uint8_t family = 4;
+  std::array<std::uint8_t, 2> zero{};
+};
+static_assert(sizeof(FlowKey4) == 16 && alignof(FlowKey4) == 1);
+
+struct FlowKey6 {
+  Block16 source{};
+  Block16 destination{};
+  Ports ports;
+  IpProto protocol{};
+  std::uint8_t family = 6;
+  std::array<std::uint8_t, 10> zero{};
+};
+static_assert(sizeof(FlowKey6) == 48 && alignof(FlowKey6) == 1);
+
+namespace aes {
+
+// The AES S-box (FIPS 197, section 5.1.1), computed from its definition: inverse in GF(2^8), then the affine map.
+constexpr std::uint8_t gf_multiply(std::uint8_t a, std::uint8_t b) {
+  std::uint8_t product = 0;
+  for (; b != 0; b = static_cast<std::uint8_t>(b >> 1)) {
+    if ((b & 1) != 0) product = static_cast<std::uint8_t>(product ^ a);
+    const bool carry = (a & 0x80) != 0;
+    a = static_cast<std::uint8_t>(a << 1);
+    if (carry) a = static_cast<std::uint8_t>(a ^ 0x1b);
+  }
+  return product;
+}
+
+constexpr std::array<std::uint8_t, 256> make_sbox() {
+  std::array<std::uint8_t, 256> sbox{};
+  std::array<std::uint8_t, 256> inverse{};
+  // 3 generates the multiplicative group: walk it forwards with 3 and backwards with 3^-1 = 0xf6.
+  std::uint8_t p = 1;
+  std::uint8_t q = 1;
+  do {
+    inverse[p] = q;
+    p = gf_multiply(p, 3);
+    q = gf_multiply(q, 0xf6);
+  } while (p != 1);
+  for (unsigned i = 0; i < 256; i++) {
+    const std::uint8_t b = inverse[i];
+    sbox[i] =
+        static_cast<std::uint8_t>(b ^ std::rotl(b, 1) ^ std::rotl(b, 2) ^ std::rotl(b, 3) ^ std::rotl(b, 4) ^ 0x63);
+  }
+  return sbox;
+}
+inline constexpr std::array<std::uint8_t, 256> kSbox = make_sbox();
+
+// One AES round: SubBytes, ShiftRows, MixColumns, AddRoundKey; the same as the AESENC instruction.
+constexpr Block16 round_portable(const Block16& s, const Block16& key) {
+  Block16 out{};
+  for (unsigned column = 0; column < 4; column++) {
+    std::array<std::uint8_t, 4> a{};
+    for (unsigned row = 0; row < 4; row++) a[row] = kSbox[s[4 * ((column + row) % 4) + row]];
+    for (unsigned row = 0; row < 4; row++) {
+      const std::uint8_t mixed = static_cast<std::uint8_t>(gf_multiply(a[row], 2) ^ gf_multiply(a[(row + 1) % 4], 3) ^
+                                                           a[(row + 2) % 4] ^ a[(row + 3) % 4]);
+      out[4 * column + row] = static_cast<std::uint8_t>(mixed ^ key[4 * column + row]);
+    }
+  }
+  return out;
+}
+
+}  // namespace aes
+
+// FIPS 197, section 5.2, as far as the hash needs it.
+constexpr FlowHashKeys expand_flow_hash_keys(const FlowHashSecret& secret) {
+  FlowHashKeys keys{};
+  keys.round[0] = secret;
+  std::uint8_t rcon = 1;
+  for (unsigned r = 1; r < keys.round.size(); r++) {
+    const Block16& before = keys.round[r - 1];
+    Block16& now = keys.round[r];
+    for (unsigned i = 0; i < 4; i++) {
+      const std::uint8_t rotated = aes::kSbox[before[12 + (i + 1) % 4]];
+      now[i] = static_cast<std::uint8_t>(before[i] ^ rotated ^ (i == 0 ? rcon : 0));
+    }
+    for (unsigned i = 4; i < 16; i++) now[i] = static_cast<std::uint8_t>(before[i] ^ now[i - 4]);
+    rcon = aes::gf_multiply(rcon, 2);
+  }
+  return keys;
+}
+
+template <std::size_t N>
+constexpr std::uint64_t flow_hash_portable(const FlowHashKeys& keys, const std::array<Block16, N>& blocks) {
+  Block16 x{};
+  for (const Block16& block : blocks) {
+    for (unsigned i = 0; i < 16; i++) x[i] = static_cast<std::uint8_t>(x[i] ^ block[i] ^ keys.round[0][i]);
+    for (unsigned r = 1; r < keys.round.size(); r++) x = aes::round_portable(x, keys.round[r]);
+  }
+  std::uint64_t hash = 0;
+  for (unsigned i = 8; i-- > 0;) hash = hash << 8 | x[i];
+  return hash;
+}
+
+#if defined(__AES__)
+template <std::size_t N>
+inline std::uint64_t flow_hash_aesni(const FlowHashKeys& keys, const std::array<Block16, N>& blocks) {
+  const auto key = [&](std::size_t r) {
+    return _mm_load_si128(reinterpret_cast<const __m128i*>(keys.round[r].data()));
+  };
+  __m128i x = _mm_setzero_si128();
+  for (const Block16& block : blocks) {
+    x = _mm_xor_si128(x, _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block.data())), key(0)));
+    for (std::size_t r = 1; r < keys.round.size(); r++) x = _mm_aesenc_si128(x, key(r));
+  }
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(x));
+}
+#endif
+
+template <std::size_t N>
+inline std::uint64_t flow_hash_blocks(const FlowHashKeys& keys, const std::array<Block16, N>& blocks) {
+#if defined(__AES__)
+  return flow_hash_aesni(keys, blocks);
+#else
+  return flow_hash_portable(keys, blocks);
+#endif
+}
+
+inline std::uint64_t flow_hash(const FlowHashKeys& keys, const FlowKey4& flow) {
+  return flow_hash_blocks(keys, std::bit_cast<std::array<Block16, 1>>(flow));
+}
+inline std::uint64_t flow_hash(const FlowHashKeys& keys, const FlowKey6& flow) {
+  return flow_hash_blocks(keys, std::bit_cast<std::array<Block16, 3>>(flow));
+}
+
+// Maps the upper half of the hash evenly onto 0 … slot_count-1 without a division (Lemire 2019, "Fast random integer
+// generation in an interval"). REQUIRES: slot_count > 0.
+constexpr Slot slot_of(std::uint64_t hash, std::uint32_t slot_count) {
+  return static_cast<Slot>(((hash >> 32) * slot_count) >> 32);
+}
+
+// The lower half of the hash is for spreading on the way (outer source ports, flow labels), so that it is independent
+// of the choice of the slot.
+constexpr std::uint32_t entropy_of(std::uint64_t hash) {
+  return static_cast<std::uint32_t>(hash);
+}
+
+}  // namespace guideway

@@ -1,0 +1,262 @@
+// The tables region: what the control plane tells the data plane, as it lies in shared memory.
+//
+//   SegmentHeader │ root word │ … immutable objects, 64-byte aligned, anywhere …
+//
+//   root word ──► GenerationRoot ──► vips, index4, index6, pools ──► slots, backends (per pool)
+//
+// The root word is the only thing that ever changes. Everything it reaches is immutable until the writer has unlinked
+// it *and* every live reader has moved on; a generation shares all unchanged objects with the one before. An ObjectRef
+// carries the checksum of what it points to, so the root's checksum vouches for the whole tree (a Merkle tree).
+//
+// One writer (controlplane), any number of readers (read-only mappings). Positions are offsets, never pointers.
+// tables_view.h reads it; common/shm/tables_writer.h writes it; docs/shm_contract.md is the contract in prose.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "guideway/address.h"
+#include "guideway/flow_hash.h"
+#include "guideway/layout.h"
+#include "guideway/segment.h"
+#include "guideway/units.h"
+#include "guideway/wire.h"
+
+namespace guideway {
+
+inline constexpr std::uint32_t kTablesLayoutVersion = 1;
+inline constexpr std::uint32_t kObjectUnitBytes = 64;
+
+// {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
+struct RootWord {
+  std::uint64_t value = 0;  // 40 bits generation, 24 bits offset in units; 0 = nothing published yet
+
+  static constexpr RootWord make(Generation g, std::uint64_t offset_bytes) {
+    return {number(g) << 24 | offset_bytes / kObjectUnitBytes};
+  }
+  constexpr Generation generation() const { return static_cast<Generation>(value >> 24); }
+  constexpr std::uint64_t offset_bytes() const { return (value & 0xffffff) * kObjectUnitBytes; }
+  constexpr bool empty() const { return value == 0; }
+  friend constexpr bool operator==(RootWord, RootWord) = default;
+};
+inline constexpr std::uint64_t kTablesBytesMax = (std::uint64_t{1} << 24) * kObjectUnitBytes;  // 1 GiB
+
+struct TablesHeader {
+  SegmentHeader segment;
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> root;
+};
+static_assert(sizeof(TablesHeader) == 128 && offsetof(TablesHeader, root) == 64);
+
+enum class ObjectKind : std::uint32_t {
+  root = 1,
+  vips = 2,
+  index4 = 3,
+  index6 = 4,
+  pools = 5,
+  slots = 6,
+  backends = 7
+};
+
+struct ObjectHeader {
+  std::uint64_t checksum;  // XXH3-64 over everything behind this field, size_bytes - 8 bytes
+  ObjectKind kind;
+  std::uint32_t count;       // of the elements behind the header
+  std::uint32_t size_bytes;  // header included, padding to the unit not
+  std::uint32_t probes_max;  // index4/index6: how many entries a lookup looks at before it gives up; else 0
+};
+static_assert(sizeof(ObjectHeader) == 24);
+
+// Where an object's elements begin: on a cache line of their own, but for slots directly behind the header, so that
+// the default table fits 128 KiB.
+constexpr std::uint32_t elements_offset_bytes(ObjectKind kind) {
+  return kind == ObjectKind::slots ? sizeof(ObjectHeader) : kObjectUnitBytes;
+}
+
+struct ObjectRef {
+  std::uint64_t checksum;
+  std::uint32_t offset_units;  // 0 = no object
+  std::uint32_t size_bytes;
+  friend constexpr bool operator==(const ObjectRef&, const ObjectRef&) = default;
+};
+static_assert(sizeof(ObjectRef) == 16);
+
+struct GenerationRoot {
+  ObjectHeader header;
+  Generation generation;
+  std::uint64_t config_digest;  // of the configuration it was built from
+  std::uint64_t published_unix_ns;
+  FlowHashKeys hash_keys;
+  ObjectRef vips;    // VipRecord[]
+  ObjectRef index4;  // VipIndex4Entry[], a power of two
+  ObjectRef index6;  // VipIndex6Entry[], a power of two
+  ObjectRef pools;   // PoolRecord[]
+};
+static_assert(sizeof(GenerationRoot) == 192 && offsetof(GenerationRoot, hash_keys) == 48);
+
+enum class Unserved : std::uint8_t { drop = 0, kernel = 1 };  // what happens to other ports of a VIP's address
+
+inline constexpr std::uint8_t kVipAnnounce = 0x01;  // the address should be announced while this generation is in force
+
+struct VipRecord {
+  IpAddress address;
+  Be16 port;
+  IpProto protocol;
+  std::uint8_t flags;  // kVip…
+  PoolId pool;
+  std::uint32_t stats_index;  // position in the stats region; stays the same over generations
+  Unserved unserved;
+  std::uint8_t reserved[3];
+  std::uint8_t spare[32];
+};
+static_assert(sizeof(VipRecord) == 64);
+static_assert(offsetof(VipRecord, pool) == 20 && offsetof(VipRecord, stats_index) == 24);
+
+// The classify stage finds a service with one probe: open addressing, linear probing, at most half full. Beside each
+// service an entry with protocol 0 and port 0 says "this address is a VIP"; its `vip` is one of that address's records.
+struct VipIndex4Key {
+  Be32 address;
+  Be16 port;
+  std::uint8_t protocol = 0;
+  std::uint8_t used = 0;  // 1 in every entry that is taken, and in every key looked for
+  friend constexpr bool operator==(const VipIndex4Key&, const VipIndex4Key&) = default;
+};
+struct VipIndex4Entry {
+  VipIndex4Key key;
+  VipId vip;
+  PoolId pool;  // PoolId::none in address entries
+};
+static_assert(sizeof(VipIndex4Key) == 8 && sizeof(VipIndex4Entry) == 16);
+
+struct VipIndex6Key {
+  Block16 address{};
+  Be16 port;
+  std::uint8_t protocol = 0;
+  std::uint8_t used = 0;
+  std::uint8_t zero[4]{};
+  friend constexpr bool operator==(const VipIndex6Key&, const VipIndex6Key&) = default;
+};
+struct VipIndex6Entry {
+  VipIndex6Key key;
+  VipId vip;
+  PoolId pool;
+};
+static_assert(sizeof(VipIndex6Key) == 24 && sizeof(VipIndex6Entry) == 32);
+
+constexpr std::uint64_t index_mix(std::uint64_t x) {
+  x *= 0x9e3779b97f4a7c15;
+  return x ^ (x >> 32);
+}
+inline std::uint64_t index_hash(const VipIndex4Key& key) {
+  return index_mix(std::bit_cast<std::uint64_t>(key));
+}
+inline std::uint64_t index_hash(const VipIndex6Key& key) {
+  const auto words = std::bit_cast<std::array<std::uint64_t, 3>>(key);
+  return index_mix(index_mix(index_mix(words[0]) ^ words[1]) ^ words[2]);
+}
+
+struct PoolRecord {
+  ObjectRef slots;     // Slot entries; slot_count 0 = no usable backend
+  ObjectRef backends;  // BackendRecord[]
+  std::uint32_t slot_count;
+  std::uint32_t backend_count;
+  Encap encap;
+  std::uint8_t reserved[23];
+};
+static_assert(sizeof(PoolRecord) == 64);
+
+// An element of a slots object: BackendId in the lower 15 bits. The top bit is kept for "unsettled".
+using SlotEntry = std::uint16_t;
+inline constexpr SlotEntry kSlotOwnerMask = 0x7fff;
+inline constexpr std::uint32_t kBackendsPerPoolMax = 0x7fff;
+inline constexpr std::uint32_t kSlotCountDefault = 65521;  // prime; 24 + 2 × 65521 bytes fit 128 KiB
+inline constexpr std::uint32_t kSlotCountMax = 1U << 20;
+
+inline constexpr std::uint8_t kBackendReachable = 0x01;  // its outer header is complete: a next hop is known
+
+// All that the encap stage needs to know of a backend, in two cache lines: the headers it will put in front of a
+// packet, complete but for what depends on that packet.
+struct BackendRecord {
+  // Ethernet, outer IP, and for GUE: UDP and the GUE header. Left zero and filled in per packet: lengths, DSCP/ECN,
+  // IPv4 header checksum, IPv6 flow label, UDP source port and checksum, and the byte that names the inner protocol.
+  std::uint8_t outer[80];
+  IpAddress address;             // where it is; also names it when tables are built
+  std::uint32_t stats_index;     // position in the stats region; stays the same over generations
+  std::uint16_t path_mtu_bytes;  // the largest outer IP packet that fits the way there
+  std::uint8_t outer_bytes;      // used bytes of `outer`
+  std::uint8_t port;             // position of the egress port in the data plane's configuration
+  Encap encap;
+  std::uint8_t flags;  // kBackend…
+  Family outer_family;
+  std::uint8_t reserved;
+  std::uint32_t outer_sum;  // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
+  std::uint8_t spare[16];
+};
+static_assert(sizeof(BackendRecord) == 128);
+static_assert(offsetof(BackendRecord, address) == 80 && offsetof(BackendRecord, stats_index) == 96);
+static_assert(offsetof(BackendRecord, outer_bytes) == 102 && offsetof(BackendRecord, outer_sum) == 108);
+
+constexpr std::uint64_t tables_layout_hash() {
+  return LayoutHash{}
+      .constant("kTablesLayoutVersion", kTablesLayoutVersion)
+      .GUIDEWAY_TYPE(TablesHeader)
+      .GUIDEWAY_FIELD(TablesHeader, root)
+      .GUIDEWAY_TYPE(ObjectHeader)
+      .GUIDEWAY_FIELD(ObjectHeader, checksum)
+      .GUIDEWAY_FIELD(ObjectHeader, kind)
+      .GUIDEWAY_FIELD(ObjectHeader, count)
+      .GUIDEWAY_FIELD(ObjectHeader, size_bytes)
+      .GUIDEWAY_FIELD(ObjectHeader, probes_max)
+      .GUIDEWAY_TYPE(ObjectRef)
+      .GUIDEWAY_FIELD(ObjectRef, checksum)
+      .GUIDEWAY_FIELD(ObjectRef, offset_units)
+      .GUIDEWAY_FIELD(ObjectRef, size_bytes)
+      .GUIDEWAY_TYPE(GenerationRoot)
+      .GUIDEWAY_FIELD(GenerationRoot, generation)
+      .GUIDEWAY_FIELD(GenerationRoot, config_digest)
+      .GUIDEWAY_FIELD(GenerationRoot, published_unix_ns)
+      .GUIDEWAY_FIELD(GenerationRoot, hash_keys)
+      .GUIDEWAY_FIELD(GenerationRoot, vips)
+      .GUIDEWAY_FIELD(GenerationRoot, index4)
+      .GUIDEWAY_FIELD(GenerationRoot, index6)
+      .GUIDEWAY_FIELD(GenerationRoot, pools)
+      .GUIDEWAY_TYPE(VipRecord)
+      .GUIDEWAY_FIELD(VipRecord, address)
+      .GUIDEWAY_FIELD(VipRecord, port)
+      .GUIDEWAY_FIELD(VipRecord, protocol)
+      .GUIDEWAY_FIELD(VipRecord, flags)
+      .GUIDEWAY_FIELD(VipRecord, pool)
+      .GUIDEWAY_FIELD(VipRecord, stats_index)
+      .GUIDEWAY_FIELD(VipRecord, unserved)
+      .GUIDEWAY_TYPE(VipIndex4Entry)
+      .GUIDEWAY_FIELD(VipIndex4Entry, key)
+      .GUIDEWAY_FIELD(VipIndex4Entry, vip)
+      .GUIDEWAY_FIELD(VipIndex4Entry, pool)
+      .GUIDEWAY_TYPE(VipIndex6Entry)
+      .GUIDEWAY_FIELD(VipIndex6Entry, key)
+      .GUIDEWAY_FIELD(VipIndex6Entry, vip)
+      .GUIDEWAY_FIELD(VipIndex6Entry, pool)
+      .GUIDEWAY_TYPE(PoolRecord)
+      .GUIDEWAY_FIELD(PoolRecord, slots)
+      .GUIDEWAY_FIELD(PoolRecord, backends)
+      .GUIDEWAY_FIELD(PoolRecord, slot_count)
+      .GUIDEWAY_FIELD(PoolRecord, backend_count)
+      .GUIDEWAY_FIELD(PoolRecord, encap)
+      .GUIDEWAY_TYPE(BackendRecord)
+      .GUIDEWAY_FIELD(BackendRecord, outer)
+      .GUIDEWAY_FIELD(BackendRecord, address)
+      .GUIDEWAY_FIELD(BackendRecord, stats_index)
+      .GUIDEWAY_FIELD(BackendRecord, path_mtu_bytes)
+      .GUIDEWAY_FIELD(BackendRecord, outer_bytes)
+      .GUIDEWAY_FIELD(BackendRecord, port)
+      .GUIDEWAY_FIELD(BackendRecord, encap)
+      .GUIDEWAY_FIELD(BackendRecord, flags)
+      .GUIDEWAY_FIELD(BackendRecord, outer_family)
+      .GUIDEWAY_FIELD(BackendRecord, outer_sum)
+      .value();
+}
+
+inline constexpr SegmentExpectation kTablesSegment{SegmentKind::tables, kTablesLayoutVersion, tables_layout_hash(),
+                                                   sizeof(TablesHeader)};
+
+}  // namespace guideway

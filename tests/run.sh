@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs the tests:  tests/run.sh [SUITE …]
+# Suites: unit shm bpf packet e2e lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
+# code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread builds
+# with a sanitizer (in a build directory of its own).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for suite in "$@"; do
+  case $suite in
+    unit | shm | bpf | packet | e2e | lint) ;;
+    -h | --help) sed -n '2,5s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e lint" >&2; exit 2 ;;
+  esac
+done
+
+deploy/install_deps.sh tests
+
+sanitize=${SANITIZE:-none}
+build=${BUILD:-build$([ "$sanitize" = none ] || echo "-${sanitize//,/-}")}
+[ -f "$build/build.ninja" ] || meson setup "$build" "-Db_sanitize=$sanitize" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
+rm -f "$build.log"
+ninja -C "$build" --quiet
+
+suites=()
+for suite in "$@"; do suites+=(--suite "$suite"); done
+log=$build/meson-logs/testlog.junit.xml
+rm -f "$log"
+meson test -C "$build" --no-rebuild --print-errorlogs "${suites[@]}" || true
+exec python3 tests/lib/summary.py "$log"
