@@ -21,6 +21,7 @@ namespace guideway {
 struct WeightedBackend {
   IpAddress address;         // its identity; distinct within a pool
   std::uint32_t weight = 0;  // 0…65535; 0 owns no slot
+  friend bool operator==(const WeightedBackend&, const WeightedBackend&) = default;
 };
 
 // slots[s] = position in `backends` of the owner of slot s. Empty if all weights are 0 or there are no backends.
