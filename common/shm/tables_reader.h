@@ -22,6 +22,10 @@
 
 namespace guideway::shm {
 
+// Text of the main core in the stats region. get_text() is empty when its writer died in the middle of writing.
+void set_text(StatsText& target, std::string_view text);
+std::string get_text(const StatsText& source);
+
 class Gatekeeper {
  public:
   // `stats` is the region this process created; the pins in it are set to kPinNone first.
@@ -46,9 +50,8 @@ class Gatekeeper {
    public:
     // Called once per burst. nullptr while there is no generation. The view stays valid until the next call.
     const TablesView* follow() {
-      const TablesView* view = gatekeeper_->active_.load(std::memory_order_acquire);
-      if (view != view_) [[unlikely]]
-        move_to(view);
+      if (active_->load(std::memory_order_acquire) != view_) [[unlikely]]
+        move();
       return view_;
     }
     // The worker stops reading: its pin is lifted.
@@ -56,17 +59,21 @@ class Gatekeeper {
 
    private:
     friend class Gatekeeper;
-    void move_to(const TablesView* view);
-    Gatekeeper* gatekeeper_ = nullptr;
+    void move();
+    const std::atomic<const TablesView*>* active_ = nullptr;
     std::atomic<std::uint64_t>* pin_ = nullptr;
+    std::atomic<std::uint64_t>* serial_ = nullptr;
     const TablesView* view_ = nullptr;
   };
   // Called by the worker's own thread before its first follow().
   WorkerReader worker(WorkerId w);
 
  private:
-  std::atomic<const TablesView*> active_{nullptr};
+  struct HeldView;
   struct Impl;
+  void put_into_force(std::unique_ptr<HeldView> view);
+
+  std::atomic<const TablesView*> active_{nullptr};
   std::unique_ptr<Impl> impl_;
 };
 
