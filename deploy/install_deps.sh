@@ -12,7 +12,8 @@ build=(
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 demo=(iproute2 iputils-ping ethtool procps curl jq nginx-light bird2 python3)
-tests=(python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
+tests=(dpdk-dev   # dpdk-testpmd: another program's view of the steering
+  python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
 
 wanted=()
 for group in "${@:-build}"; do

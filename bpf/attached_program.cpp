@@ -1,0 +1,103 @@
+#include "bpf/attached_program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+
+namespace guideway::bpf {
+namespace {
+
+std::string because(int error) {
+  return std::string(": ") + std::strerror(error) +
+         (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : "");
+}
+
+// The kernel fills in what the caller has room for, so the ids of the maps take a second call.
+bpf_prog_info program_info(int program, std::vector<std::uint32_t>& map_ids) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
+    throw std::runtime_error("cannot read about the XDP program" + because(errno));
+  map_ids.resize(info.nr_map_ids);
+  info = {};
+  info.nr_map_ids = static_cast<std::uint32_t>(map_ids.size());
+  info.map_ids = reinterpret_cast<std::uintptr_t>(map_ids.data());
+  size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0)
+    throw std::runtime_error("cannot read the maps of the XDP program" + because(errno));
+  return info;
+}
+
+}  // namespace
+
+const char* to_text(XdpMode mode) {
+  return mode == XdpMode::native ? "native" : "generic";
+}
+
+unsigned interface_index(const std::string& interface) {
+  const unsigned index = if_nametoindex(interface.c_str());
+  if (index == 0)
+    throw std::runtime_error("there is no network interface \"" + interface +
+                             "\" in this network namespace; `ip link` lists what there is");
+  return index;
+}
+
+std::optional<AttachedProgram> AttachedProgram::find(const std::string& interface) {
+  const int index = static_cast<int>(interface_index(interface));
+  bpf_xdp_query_opts query{};
+  query.sz = sizeof query;
+  if (const int error = bpf_xdp_query(index, 0, &query); error != 0)
+    throw std::runtime_error("cannot ask for the XDP program of " + interface + because(-error));
+
+  AttachedProgram found;
+  found.interface_ = interface;
+  found.mode_ = query.drv_prog_id != 0 ? XdpMode::native : XdpMode::generic;
+  found.id_ = query.drv_prog_id != 0 ? query.drv_prog_id : query.skb_prog_id;
+  if (found.id_ == 0) return std::nullopt;
+  found.program_ = UniqueFd(bpf_prog_get_fd_by_id(found.id_));
+  if (!found.program_.valid()) throw std::runtime_error("cannot open the XDP program of " + interface + because(errno));
+  found.name_ = program_info(found.program_.get(), found.map_ids_).name;
+  return found;
+}
+
+UniqueFd AttachedProgram::map(const std::string& map_name) const {
+  for (const std::uint32_t id : map_ids_) {
+    UniqueFd map(bpf_map_get_fd_by_id(id));
+    if (!map.valid()) continue;
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(map.get(), &info, &size) == 0 && map_name == info.name) return map;
+  }
+  throw std::runtime_error("the XDP program \"" + name_ + "\" on " + interface_ + " has no map \"" + map_name +
+                           "\" that we may open; it is another program, or another release of ours");
+}
+
+void AttachedProgram::detach() const {
+  bpf_xdp_attach_opts expected{};
+  expected.sz = sizeof expected;
+  expected.old_prog_fd = program_.get();
+  const unsigned flags = mode_ == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+  if (const int error = bpf_xdp_detach(static_cast<int>(interface_index(interface_)), flags, &expected); error != 0)
+    throw std::runtime_error("cannot take the XDP program off " + interface_ + because(-error));
+}
+
+std::vector<std::uint64_t> read_counters(int map, std::uint32_t count) {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) throw std::runtime_error("cannot count the CPUs" + because(-cpus));
+  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(cpus));
+  std::vector<std::uint64_t> sums(count);
+  for (std::uint32_t key = 0; key < count; key++) {
+    if (bpf_map_lookup_elem(map, &key, per_cpu.data()) != 0)
+      throw std::runtime_error("cannot read counter " + std::to_string(key) + because(errno));
+    sums[key] = std::accumulate(per_cpu.begin(), per_cpu.end(), std::uint64_t{0});
+  }
+  return sums;
+}
+
+}  // namespace guideway::bpf
