@@ -89,15 +89,18 @@ inline const PoolView* pool_view(const TablesView& view, PoolId pool) {
   return index(pool) < view.pools.size() ? &view.pools[index(pool)] : nullptr;
 }
 
-// The owner of a slot; nullptr when the pool has no usable backend.
-// REQUIRES: slot < pool.slot_count, which slot_of() gives, or pool.slot_count == 0.
-inline const BackendRecord* owner_of(const PoolView& pool, Slot slot) {
-  if (pool.slot_count == 0) return nullptr;
-  const std::uint32_t owner = pool.slots[index(slot)] & kSlotOwnerMask;
+// The entry of the flow's slot; nullptr when the pool has no usable backend.
+inline const SlotEntry* slot_entry(const PoolView& pool, std::uint64_t hash) {
+  return pool.slot_count == 0 ? nullptr : &pool.slots[index(slot_of(hash, pool.slot_count))];
+}
+inline const BackendRecord* owner_of(const PoolView& pool, SlotEntry entry) {
+  const std::uint32_t owner = entry & kSlotOwnerMask;
   return owner < pool.backend_count ? &pool.backends[owner] : nullptr;
 }
+// The flow's backend; nullptr when the pool has no usable one.
 inline const BackendRecord* select_backend(const PoolView& pool, std::uint64_t hash) {
-  return owner_of(pool, slot_of(hash, pool.slot_count));
+  const SlotEntry* entry = slot_entry(pool, hash);
+  return entry != nullptr ? owner_of(pool, *entry) : nullptr;
 }
 
 // ---- opening -------------------------------------------------------------------------------------------------------
