@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <set>
+
+#include "common/config/kinds.h"
+#include "common/config/sections.h"
+#include "common/config/words.h"
+#include "guideway/stats.h"
+
+namespace guideway::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kCoreMax = 1023;
+constexpr std::uint16_t kMtuMin = 576;  // RFC 791, section 3.1: what every IPv4 host accepts
+constexpr std::uint16_t kMtuMax = 9702;
+constexpr std::size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
+
+// "auto", "steer", "copy", "none", or a DPDK device that the kernel has the other end of.
+std::optional<std::string> kernel_path(const Field& field) {
+  const auto path = text(field);
+  if (!path || path->starts_with("net_") || path->starts_with("virtio_user")) return path;
+  const std::vector<std::string> words{"auto", "steer", "copy", "none"};
+  if (std::find(words.begin(), words.end(), *path) != words.end()) return path;
+  return field.error("must be \"auto\", \"steer\", \"copy\", \"none\" or a device like \"net_tap0,iface=gw0\", not " +
+                     quoted(*path) + field.review.did_you_mean(*path, words));
+}
+
+std::optional<std::string> interface_name(const Field& field) {
+  const auto name = text(field);
+  if (name && (name->size() > kInterfaceNameMax || name->find('/') != std::string::npos))
+    return field.error("must be a kernel interface: at most 15 characters and no '/', not " + quoted(*name));
+  return name;
+}
+
+void read_source_addresses(Section& section, Port& port) {
+  std::vector<Located<IpAddress>> addresses;
+  section.optional("source_addresses", addresses, one_or_list_of(located(unicast_address), 2));
+  for (const auto& [address, place] : addresses) {
+    const auto same_family = [&](const IpAddress& other) { return other.family() == address.family(); };
+    if (std::any_of(port.source_addresses.begin(), port.source_addresses.end(), same_family))
+      section.review().error(place, "source_addresses has two addresses of one family; keep one IPv4 and one IPv6");
+    port.source_addresses.push_back(address);
+  }
+}
+
+void read_port(Section& section, Port& port) {
+  section.required("name", port.name, name);
+  section.required("device", port.device, text);
+  section.optional("kernel", port.kernel, kernel_path);
+  section.optional("kernel_interface", port.kernel_interface, interface_name);
+  section.optional("next_hop_mac", port.next_hop_mac, unicast_mac);
+  read_source_addresses(section, port);
+  section.optional("mtu", port.mtu_bytes, integer(kMtuMin, kMtuMax));
+}
+
+void read_ports(Section& section, std::vector<Port>& ports) {
+  section.each("port", [&](Section& element) {
+    Port port;
+    read_port(element, port);
+    for (const Port& other : ports) {
+      if (!port.name.empty() && port.name == other.name)
+        element.review().error(element.place_of("name"), "there are two ports " + quoted(port.name) + "; rename one");
+      if (!port.device.empty() && port.device == other.device)
+        element.review().error(element.place_of("device"), "port " + quoted(other.name) + " has this device already");
+    }
+    ports.push_back(std::move(port));
+  });
+  if (!section.has("port")) section.missing("port");
+  if (ports.size() > kPortsMax)
+    section.review().error(section.place(), "there are " + std::to_string(ports.size()) + " ports; at most " +
+                                                std::to_string(kPortsMax) + " are possible");
+}
+
+void read_cores(Section& section, Dataplane& dataplane) {
+  std::vector<Located<std::uint32_t>> workers;
+  section.optional("main_core", dataplane.main_core, integer(0U, kCoreMax));
+  section.required("worker_cores", workers, list_of(located(integer(0U, kCoreMax)), kWorkersMax));
+  std::set<std::uint32_t> taken;
+  for (const auto& [core, place] : workers) {
+    const std::string number = std::to_string(core);
+    if (!taken.insert(core).second) section.review().error(place, "worker_cores names core " + number + " twice");
+    if (core == dataplane.main_core)
+      section.review().warning(place, "core " + number + " is main_core too: the worker on it shares its time");
+    dataplane.worker_cores.push_back(core);
+  }
+}
+
+}  // namespace
+
+void read_dataplane(Section& root, Dataplane& dataplane) {
+  root.in("dataplane", [&](Section& section) {
+    read_cores(section, dataplane);
+    section.optional(
+        "hugepages", dataplane.hugepages,
+        choice<Hugepages>({{"auto", Hugepages::automatic}, {"on", Hugepages::on}, {"off", Hugepages::off}}));
+    section.optional("memory", dataplane.memory_mib, mebibytes(64, 1 << 20));
+    section.optional("rx_descriptors", dataplane.rx_descriptors, integer(64U, 32768U));
+    section.optional("tx_descriptors", dataplane.tx_descriptors, integer(64U, 32768U));
+    section.optional("vips_max", dataplane.vips_max, integer(1U, 1U << 20));
+    section.optional("backends_max", dataplane.backends_max, integer(1U, 1U << 20));
+    section.optional("heartbeat_timeout", dataplane.heartbeat_timeout, duration(100ms, 60s));
+    read_ports(section, dataplane.ports);
+  });
+}
+
+}  // namespace guideway::config

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <map>
+
+#include "common/config/kinds.h"
+#include "common/config/sections.h"
+#include "common/config/words.h"
+#include "common/net/address_text.h"
+
+namespace guideway::config {
+namespace {
+
+// Maglev spreads evenly when a backend owns a hundred slots or more (NSDI 2016, section 3.4).
+constexpr std::size_t kSlotsPerBackend = 100;
+
+std::string at(Place place) {
+  return "line " + std::to_string(place.line);
+}
+
+// Who else of the pool has the same name or address.
+struct Taken {
+  std::map<std::string, Place> names;
+  std::map<IpAddress, std::pair<std::string, Place>> addresses;
+};
+
+void read_backend(Section& section, Taken& taken, Backend& backend) {
+  std::optional<IpAddress> address;
+  section.required("name", backend.name, name);
+  section.required("address", address, unicast_address);
+  section.optional("weight", backend.weight, integer<std::uint16_t>(0, 65535));
+  if (!backend.name.empty()) {
+    const Place place = section.place_of("name");
+    const auto [first, is_new] = taken.names.try_emplace(backend.name, place);
+    if (!is_new)
+      section.review().error(place, "backend " + quoted(backend.name) + " is in " + at(first->second) + " already");
+  }
+  if (address) {
+    const Place place = section.place_of("address");
+    const auto [first, is_new] = taken.addresses.try_emplace(*address, backend.name, place);
+    if (!is_new)
+      section.review().error(place, "address " + to_text(*address) + " is that of backend " +
+                                        quoted(first->second.first) + " already (" + at(first->second.second) + ")");
+    backend.address = *address;
+  }
+}
+
+void judge_size(Section& section, const Pool& pool) {
+  Review& review = section.review();
+  const std::size_t count = pool.backends.size();
+  const auto takes_flows = [](const Backend& backend) { return backend.weight > 0; };
+  const bool any_weight = std::any_of(pool.backends.begin(), pool.backends.end(), takes_flows);
+  if (count == 0) review.warning(section.place(), "pool " + quoted(pool.name) + " has no backend: all is dropped");
+  if (count == 1) review.warning(section.place(), "pool " + quoted(pool.name) + " has one backend: no redundancy");
+  if (count > 0 && !any_weight)
+    review.warning(section.place(), "pool " + quoted(pool.name) + " has weight 0 everywhere: all is dropped");
+  if (count > kBackendsPerPoolMax)
+    review.error(section.place_of("backends"), "backends has " + std::to_string(count) + " elements; a pool takes " +
+                                                   std::to_string(kBackendsPerPoolMax));
+  if (count * kSlotsPerBackend > pool.slots)
+    review.warning(section.place_of("slots"), "slots are few for " + std::to_string(count) +
+                                                  " backends: shares are uneven below " +
+                                                  std::to_string(count * kSlotsPerBackend));
+}
+
+void read_pool(Section& section, Names& check_names, Pool& pool) {
+  section.optional("encap", pool.encap,
+                   choice<Encap>({{"ipip", Encap::ipip}, {"gue", Encap::gue0}, {"gue1", Encap::gue1}}));
+  section.optional("slots", pool.slots, slot_count);
+  section.optional("health_check", pool.health_check, check_names.reference());
+  if (!section.has("backends")) section.missing("backends");
+  Taken taken;
+  section.each("backends", [&](Section& element) {
+    pool.backends.emplace_back();
+    read_backend(element, taken, pool.backends.back());
+  });
+  if (section.has("backends")) judge_size(section, pool);
+}
+
+}  // namespace
+
+void read_pools(Section& root, Names& names, Names& check_names, Config& config) {
+  std::size_t backends = 0;
+  root.each_named("pool", [&](const std::string& name, Section& section) {
+    names.add(name, section);
+    Pool pool;
+    pool.name = name;
+    read_pool(section, check_names, pool);
+    const bool fitted = backends <= config.dataplane.backends_max;
+    backends += pool.backends.size();
+    if (fitted && backends > config.dataplane.backends_max)
+      section.review().error(section.place_of("backends"), "here are more than " +
+                                                               std::to_string(config.dataplane.backends_max) +
+                                                               " backends in all; raise dataplane.backends_max");
+    config.pools.push_back(std::move(pool));
+  });
+}
+
+}  // namespace guideway::config

@@ -1,0 +1,48 @@
+// One function per table of the file; each fills its part of the Config and reports what is wrong. In this order: a
+// section may refer to those that were read before it.
+//
+// Thread-safety: one thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/config/section.h"
+
+namespace guideway::config {
+
+// The names of one sort of table, which other tables may refer to.
+class Names {
+ public:
+  explicit Names(std::string noun) : noun_(std::move(noun)) {}
+
+  // The next position belongs to `name`. Reports a name that is none.
+  void add(const std::string& name, Section& section);
+
+  // The kind of a key that holds one of the names; gives its position. REQUIRES: the Names outlive it.
+  auto reference() {
+    return [this](const Field& field) { return find(field); };
+  }
+
+  void warn_unused(Review& review) const;
+
+ private:
+  std::optional<std::size_t> find(const Field& field);
+
+  std::string noun_;
+  std::vector<std::string> names_;
+  std::vector<Place> places_;
+  std::vector<bool> used_;
+};
+
+void read_dataplane(Section& root, Dataplane& dataplane);
+void read_flow_hash(Section& root, const std::string& directory, FlowHash& flow_hash);
+void read_health_checks(Section& root, Names& names, std::vector<HealthCheck>& checks);
+void read_pools(Section& root, Names& names, Names& check_names, Config& config);
+void read_vips(Section& root, Names& pool_names, Config& config);
+void read_bgp(Section& root, const std::vector<Vip>& vips, Bgp& bgp);
+void read_control(Section& root, Control& control);
+
+}  // namespace guideway::config
