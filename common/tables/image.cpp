@@ -49,8 +49,8 @@ VipIndex6Key key_of(const DesiredVip& vip, VipIndex6Key) {
   return {vip.address.bytes, Be16::from_host(vip.port), static_cast<std::uint8_t>(vip.protocol), 1, {}};
 }
 
-// Open addressing with linear probing, at most half full; `probes_max` is the longest way to any entry, plus one look
-// at the empty entry behind it, where a lookup that finds nothing ends.
+// Open addressing with linear probing, at most half full; `probes_max` is the longest way to any entry, so a lookup
+// that has found nothing by then will not.
 template <typename Entry>
 class IndexBuilder {
  public:

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -29,7 +28,7 @@ struct Vector {
 };
 
 std::vector<Vector> documented_vectors() {
-  std::ifstream document(std::string(std::getenv("GUIDEWAY_SOURCE_ROOT")) + "/docs/flow_hash.md");
+  std::ifstream document(GUIDEWAY_SOURCE_ROOT "/docs/flow_hash.md");
   std::vector<Vector> vectors;
   bool inside = false;
   for (std::string line; std::getline(document, line);) {

@@ -1,0 +1,298 @@
+// Images: what is in their objects, what is shared between builds, and that a reader finds everything again.
+#include "common/tables/image.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "common/net/address_text.h"
+#include "common/shm/tables_writer.h"
+#include "guideway/tables_view.h"
+
+namespace guideway {
+namespace {
+
+IpAddress ip(const std::string& text) {
+  return *parse_ip(text);
+}
+
+Egress egress_from(const char* source) {
+  return {2, *parse_mac("02:00:00:00:00:01"), *parse_mac("02:00:00:00:00:02"), ip(source), 1480};
+}
+
+// Two pools, a VIP of each family on both protocols.
+DesiredTables two_pools() {
+  DesiredTables desired;
+  desired.hash_secret.fill(7);
+  desired.config_digest = 42;
+  desired.pools = {{Encap::gue0,
+                    251,
+                    {{ip("10.0.0.1"), 1, 0, egress_from("192.0.2.1")},
+                     {ip("10.0.0.2"), 3, 1, egress_from("192.0.2.1")},
+                     {ip("10.0.0.3"), 5, 2, std::nullopt}}},
+                   {Encap::ipip, 251, {{ip("2001:db8::1"), 1, 3, egress_from("2001:db8:ff::1")}}}};
+  desired.vips = {{ip("203.0.113.10"), 80, IpProto::tcp, 0, 0, true, Unserved::drop},
+                  {ip("203.0.113.10"), 53, IpProto::udp, 1, 1, true, Unserved::drop},
+                  {ip("2001:db8:1::10"), 80, IpProto::tcp, 1, 2, false, Unserved::kernel}};
+  return desired;
+}
+
+template <typename Element>
+std::vector<Element> elements_of(const ImageObjectPtr& object) {
+  const std::size_t at = elements_offset_bytes(object->kind);
+  std::vector<Element> elements((object->bytes.size() - at) / sizeof(Element));
+  std::memcpy(elements.data(), object->bytes.data() + at, elements.size() * sizeof(Element));
+  return elements;
+}
+
+ObjectHeader header_of(const ImageObjectPtr& object) {
+  ObjectHeader header{};
+  std::memcpy(&header, object->bytes.data(), sizeof header);
+  return header;
+}
+
+std::string hex(const std::uint8_t* bytes, std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; i++) {
+    text += "0123456789abcdef"[bytes[i] >> 4];
+    text += "0123456789abcdef"[bytes[i] & 0xf];
+  }
+  return text;
+}
+
+TEST(Image, HeadersDescribeTheirObjects) {
+  const TableImage image = ImageBuilder{}.build(two_pools());
+  const auto expect_header = [](const ImageObjectPtr& object, ObjectKind kind, std::uint32_t count, std::size_t size) {
+    const ObjectHeader header = header_of(object);
+    EXPECT_EQ(header.kind, kind);
+    EXPECT_EQ(header.count, count);
+    EXPECT_EQ(header.size_bytes, size);
+    EXPECT_EQ(object->bytes.size(), size);
+    EXPECT_EQ(header.checksum, object_checksum(object->bytes));
+    EXPECT_EQ(object->checksum(), header.checksum);
+  };
+  expect_header(image.vips, ObjectKind::vips, 3, 64 + 3 * 64);
+  expect_header(image.index4, ObjectKind::index4, 8, 64 + 8 * 16);
+  expect_header(image.index6, ObjectKind::index6, 4, 64 + 4 * 32);
+  expect_header(image.pools[0].slots, ObjectKind::slots, 251, 24 + 251 * 2);
+  expect_header(image.pools[0].backends, ObjectKind::backends, 3, 64 + 3 * 128);
+}
+
+TEST(Image, Ipv4GueOuterHeaderIsCompleteButForThePacket) {
+  const TableImage image = ImageBuilder{}.build(two_pools());
+  const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[1];
+  EXPECT_EQ(hex(backend.outer, backend.outer_bytes),
+            "020000000002"
+            "020000000001"
+            "0800"      // Ethernet
+            "45000000"  // version, IHL; TOS and length per packet
+            "00004000"  // id 0, DF
+            "40000000"  // TTL 64; protocol and checksum per packet
+            "c0000201"
+            "0a000002"
+            "000017c0"  // UDP: source port per packet, 6080
+            "00000000"
+            "00000000");  // GUE variant 0, no options; protocol per packet
+  EXPECT_EQ(backend.outer_sum, 0x0045U + 0x0040U + 0x0040U + 0x00c0U + 0x0102U + 0x000aU + 0x0200U);
+  EXPECT_EQ(backend.flags, kBackendReachable);
+  EXPECT_EQ(backend.outer_family, Family::ipv4);
+  EXPECT_EQ(backend.path_mtu_bytes, 1480);
+  EXPECT_EQ(backend.port, 2);
+  EXPECT_EQ(backend.stats_index, 1U);
+  EXPECT_EQ(backend.encap, Encap::gue0);
+}
+
+TEST(Image, Ipv6IpipOuterHeaderIsCompleteButForThePacket) {
+  const TableImage image = ImageBuilder{}.build(two_pools());
+  const auto backend = elements_of<BackendRecord>(image.pools[1].backends)[0];
+  EXPECT_EQ(hex(backend.outer, backend.outer_bytes),
+            "020000000002"
+            "020000000001"
+            "86dd"
+            "60000000"  // version 6; class and label per packet
+            "00000040"  // length and next header per packet, hop limit 64
+            "20010db800ff00000000000000000001"
+            "20010db8000000000000000000000001");
+  EXPECT_EQ(backend.outer_sum, 0U);
+}
+
+TEST(Image, OuterBytesFollowFamilyAndEncap) {
+  for (const auto& [address, source, encap, bytes] : {std::tuple{"10.0.0.1", "192.0.2.1", Encap::ipip, 34},
+                                                      {"10.0.0.1", "192.0.2.1", Encap::gue1, 42},
+                                                      {"10.0.0.1", "192.0.2.1", Encap::gue0, 46},
+                                                      {"2001:db8::1", "2001:db8::2", Encap::ipip, 54},
+                                                      {"2001:db8::1", "2001:db8::2", Encap::gue1, 62},
+                                                      {"2001:db8::1", "2001:db8::2", Encap::gue0, 66}}) {
+    DesiredTables desired;
+    desired.pools = {{encap, 251, {{ip(address), 1, 0, egress_from(source)}}}};
+    const TableImage image = ImageBuilder{}.build(desired);
+    EXPECT_EQ(elements_of<BackendRecord>(image.pools[0].backends)[0].outer_bytes, bytes) << address;
+  }
+}
+
+TEST(Image, BackendWithoutEgressOwnsNoSlot) {
+  const TableImage image = ImageBuilder{}.build(two_pools());
+  for (const SlotEntry owner : elements_of<SlotEntry>(image.pools[0].slots)) ASSERT_LT(owner, 2);
+  const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[2];
+  EXPECT_EQ(backend.flags, 0);
+  EXPECT_EQ(backend.outer_bytes, 0);
+  EXPECT_EQ(backend.address, ip("10.0.0.3"));
+}
+
+TEST(Image, PoolsWithoutUsableBackendsHaveNoSlots) {
+  DesiredTables desired;
+  desired.pools = {{Encap::gue0, 251, {}}, {Encap::gue0, 251, {{ip("10.0.0.1"), 0, 0, egress_from("192.0.2.1")}}}};
+  const TableImage image = ImageBuilder{}.build(desired);
+  EXPECT_EQ(image.pools[0].backends, nullptr);
+  EXPECT_EQ(image.pools[0].slots, nullptr);
+  EXPECT_NE(image.pools[1].backends, nullptr);
+  EXPECT_EQ(image.pools[1].slots, nullptr);
+  EXPECT_EQ(image.pools[1].slot_count, 0U);
+}
+
+TEST(Image, IndexesAreAtMostHalfFullAndProbesMaxIsTheLongestWay) {
+  std::mt19937_64 random(20260105);
+  DesiredTables desired;
+  desired.pools.resize(1);
+  for (std::uint32_t i = 0; i < 3000; i++)
+    desired.vips.push_back(
+        {IpAddress::from_v4(Be32::from_host(0xcb007100 + i % 700)), static_cast<std::uint16_t>(i), IpProto::tcp, 0, i});
+  const TableImage image = ImageBuilder{}.build(desired);
+  const auto entries = elements_of<VipIndex4Entry>(image.index4);
+  EXPECT_TRUE(std::has_single_bit(entries.size()));
+  std::size_t used = 0;
+  std::uint64_t longest = 0;
+  for (std::size_t i = 0; i < entries.size(); i++) {
+    if (entries[i].key.used == 0) continue;
+    used++;
+    longest = std::max(longest, ((i - index_hash(entries[i].key)) & (entries.size() - 1)) + 1);
+  }
+  EXPECT_EQ(used, 3000U + 700U);
+  EXPECT_LE(2 * used, entries.size());
+  EXPECT_EQ(header_of(image.index4).probes_max, longest);
+  EXPECT_EQ(header_of(image.index6).count, 2U);
+}
+
+// ---- sharing and digests -------------------------------------------------------------------------------------------
+
+TEST(Image, RebuildSharesWhatDidNotChange) {
+  ImageBuilder builder;
+  DesiredTables desired = two_pools();
+  const TableImage before = builder.build(desired);
+  desired.pools[0].backends[0].weight = 2;
+  const TableImage after = builder.build(desired);
+  EXPECT_EQ(after.vips, before.vips);
+  EXPECT_EQ(after.index4, before.index4);
+  EXPECT_EQ(after.index6, before.index6);
+  EXPECT_EQ(after.pools[1].slots, before.pools[1].slots);
+  EXPECT_EQ(after.pools[1].backends, before.pools[1].backends);
+  EXPECT_NE(after.pools[0].slots, before.pools[0].slots);
+}
+
+TEST(Image, NewNextHopRebuildsNoSlotTable) {
+  ImageBuilder builder;
+  DesiredTables desired = two_pools();
+  const TableImage before = builder.build(desired);
+  desired.pools[0].backends[0].egress->next_hop_mac = *parse_mac("02:00:00:00:00:99");
+  const TableImage after = builder.build(desired);
+  EXPECT_EQ(after.pools[0].slots, before.pools[0].slots);
+  EXPECT_NE(after.pools[0].backends->bytes, before.pools[0].backends->bytes);
+}
+
+void expect_same_bytes(const TableImage& a, const TableImage& b) {
+  const auto same = [](const ImageObjectPtr& x, const ImageObjectPtr& y) {
+    return (x == nullptr) == (y == nullptr) && (x == nullptr || x->bytes == y->bytes);
+  };
+  EXPECT_TRUE(same(a.vips, b.vips) && same(a.index4, b.index4) && same(a.index6, b.index6));
+  ASSERT_EQ(a.pools.size(), b.pools.size());
+  for (std::size_t i = 0; i < a.pools.size(); i++) {
+    EXPECT_TRUE(same(a.pools[i].slots, b.pools[i].slots)) << "pool " << i;
+    EXPECT_TRUE(same(a.pools[i].backends, b.pools[i].backends)) << "pool " << i;
+    EXPECT_EQ(a.pools[i].slot_count, b.pools[i].slot_count) << "pool " << i;
+    EXPECT_EQ(a.pools[i].backend_count, b.pools[i].backend_count) << "pool " << i;
+    EXPECT_EQ(a.pools[i].encap, b.pools[i].encap) << "pool " << i;
+  }
+  EXPECT_EQ(a.slots_digest(), b.slots_digest());
+}
+
+// A builder that carries on and a fresh one give the same bytes, whatever changed before.
+TEST(Image, HistoryDoesNotMatter) {
+  std::mt19937_64 random(20260106);
+  ImageBuilder carries_on;
+  DesiredTables desired = two_pools();
+  for (int step = 0; step < 60; step++) {
+    SCOPED_TRACE("seed 20260106, step " + std::to_string(step));
+    DesiredPool& pool = desired.pools[random() % desired.pools.size()];
+    switch (random() % 6) {
+      case 0:
+        if (!pool.backends.empty()) pool.backends[random() % pool.backends.size()].weight = random() % 4;
+        break;
+      case 1:
+        if (!pool.backends.empty()) pool.backends.pop_back();
+        break;
+      case 2:
+        pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a010000 + static_cast<std::uint32_t>(step))), 1,
+                                 0, egress_from("192.0.2.1")});
+        break;
+      case 3:
+        pool.encap = static_cast<Encap>(1 + random() % 3);
+        break;
+      case 4:
+        if (desired.pools.size() < 5) desired.pools.push_back(desired.pools.back());
+        break;
+      case 5:
+        desired.vips[0].port = static_cast<std::uint16_t>(random());
+        break;
+    }
+    expect_same_bytes(carries_on.build(desired), ImageBuilder{}.build(desired));
+  }
+}
+
+TEST(Image, SlotsDigestIsAboutSlotsOnly) {
+  const DesiredTables desired = two_pools();
+  const std::uint64_t digest = ImageBuilder{}.build(desired).slots_digest();
+  DesiredTables other_host = desired;
+  for (DesiredPool& pool : other_host.pools)
+    for (DesiredBackend& backend : pool.backends)
+      if (backend.egress) backend.egress->source_mac = *parse_mac("02:00:00:00:00:77");
+  EXPECT_EQ(ImageBuilder{}.build(other_host).slots_digest(), digest);
+  DesiredTables reweighted = desired;
+  reweighted.pools[0].backends[0].weight = 4;
+  EXPECT_NE(ImageBuilder{}.build(reweighted).slots_digest(), digest);
+}
+
+// ---- through shared memory -----------------------------------------------------------------------------------------
+
+TEST(Image, ReadersFindWhatWasDesired) {
+  const auto writer = shm::TablesWriter::create(4 << 20);
+  ASSERT_EQ(writer->publish(ImageBuilder{}.build(two_pools())), shm::PublishResult::published);
+  std::vector<PoolView> pools(pool_count(writer->memory(), writer->root()));
+  TablesView view;
+  ASSERT_EQ(open_generation(writer->memory(), writer->root(), pools, nullptr, view), TablesError::none);
+
+  const auto v4 = ip("203.0.113.10").v4();
+  const VipMatch http = find_vip4(view, v4, IpProto::tcp, Be16::from_host(80));
+  EXPECT_EQ(index(http.vip), 0U);
+  EXPECT_EQ(index(http.pool), 0U);
+  EXPECT_EQ(index(find_vip4(view, v4, IpProto::udp, Be16::from_host(53)).vip), 1U);
+  const VipMatch unserved = find_vip4(view, v4, IpProto::udp, Be16::from_host(80));
+  EXPECT_NE(unserved.vip, VipId::none);
+  EXPECT_EQ(unserved.pool, PoolId::none);
+  EXPECT_EQ(find_vip4(view, ip("203.0.113.11").v4(), IpProto::tcp, Be16::from_host(80)).vip, VipId::none);
+
+  EXPECT_EQ(index(find_vip6(view, ip("2001:db8:1::10").bytes, IpProto::tcp, Be16::from_host(80)).vip), 2U);
+  // The IPv4 VIP's IPv4-mapped form on the wire is another address.
+  EXPECT_EQ(find_vip6(view, ip("203.0.113.10").bytes, IpProto::tcp, Be16::from_host(80)).vip, VipId::none);
+
+  EXPECT_EQ(vip_record(view, VipId{0})->flags, kVipAnnounce);
+  EXPECT_EQ(vip_record(view, VipId{2})->flags, 0);
+  EXPECT_EQ(vip_record(view, VipId{2})->unserved, Unserved::kernel);
+  std::array<int, 2> owned{};
+  for (std::uint32_t s = 0; s < 251; s++)
+    owned.at(static_cast<std::size_t>(owner_of(view.pools[0], view.pools[0].slots[s]) - view.pools[0].backends))++;
+  EXPECT_EQ(owned, (std::array{63, 188}));
+  EXPECT_EQ(view.hash_keys.round, expand_flow_hash_keys(two_pools().hash_secret).round);
+}
+
+}  // namespace
+}  // namespace guideway
