@@ -22,7 +22,10 @@
 # Files: $LAB_DIR/HOST/pid is the host's first process, $LAB_DIR/HOST/run is its /run. A daemon NAME of a host has there
 # NAME.pid (a PID on that host) and NAME.log.
 
+# The build directory is the caller's LAB_BUILD, or build/ of this repository.
+
 LAB=${LAB:-gw-demo}
+LAB_KEEP=${LAB_KEEP:-} # if empty, the hosts die with the shell that called lab_up, however it ends
 LAB_DIR=/run/guideway-lab/$LAB
 LAB_HOSTS=(client router lb b1 b2 b3)
 LAB_BACKENDS=(b1 b2 b3)
@@ -31,7 +34,12 @@ LAB_VIP6=2001:db8:1::10
 LAB_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) # where nginx.conf, guideway.toml … of the lab are
 LAB_BUILD=${LAB_BUILD:-$LAB_SOURCE/../../build}
 
-lab_exists() { [ -e "$LAB_DIR" ]; }
+lab_exists() { lab_alive "${LAB_HOSTS[0]}"; }
+
+# A host lives as long as its first process; the namespace tells it from a later process of the same PID.
+lab_alive() {
+  [ -s "$LAB_DIR/$1/pid" ] && [ "$(readlink "/proc/$(<"$LAB_DIR/$1/pid")/ns/net")" = "$(<"$LAB_DIR/$1/namespace")" ]
+}
 
 # lab_exec HOST COMMAND…: runs a command on a host of the lab.
 lab_exec() {
@@ -43,6 +51,7 @@ lab_exec() {
 # lab_start HOST NAME COMMAND…: starts a daemon that stays in the foreground.
 lab_start() {
   local host=$1 name=$2
+  rm -f "$LAB_DIR/$host/run/$name.pid"
   # shellcheck disable=SC2016  # expanded on the host
   setsid nsenter --target "$(<"$LAB_DIR/$host/pid")" --net --mount --pid --uts -- \
     sh -c 'echo $$ >"/run/$0.pid"; exec "$@" >>"/run/$0.log" 2>&1' "$name" "${@:3}" </dev/null &>/dev/null &
@@ -73,11 +82,11 @@ lab_wait() {
 # The hosts and the wires between them; no daemon runs yet.
 lab_up() {
   if lab_exists; then
-    echo "The lab '$LAB' is already there: remove it with deploy/demo.sh --clean, or choose another name: LAB=NAME." >&2
+    echo "The lab '$LAB' is already there. Remove it with: sudo deploy/demo.sh --clean" >&2
     return 1
   fi
+  lab_down
   local host
-  mkdir -p "$LAB_DIR"
   for host in "${LAB_HOSTS[@]}"; do lab_host "$host" || return 1; done
   lab_wire client 1 1500
   lab_wire lb 2 1600
@@ -90,10 +99,11 @@ lab_up() {
 }
 
 lab_host() {
-  local dir=$LAB_DIR/$1 holder
+  local dir=$LAB_DIR/$1 holder leash=(setpriv --pdeathsig KILL --)
+  [ -z "$LAB_KEEP" ] || leash=()
   mkdir -p "$dir/run"
   # shellcheck disable=SC2016  # expanded on the host
-  setsid unshare --net --mount --pid --uts --fork --kill-child --mount-proc --propagation private -- sh -euc '
+  setsid "${leash[@]}" unshare --net --mount --pid --uts --fork --kill-child --mount-proc --propagation private -- sh -euc '
     hostname "$1"
     mount -t sysfs sysfs /sys
     mount -t bpf bpf /sys/fs/bpf
@@ -111,6 +121,7 @@ lab_host() {
     return 1
   fi
   tr -d ' ' <"/proc/$holder/task/$holder/children" >"$dir/pid"
+  readlink "/proc/$(<"$dir/pid")/ns/net" >"$dir/namespace"
 }
 
 # lab_wire HOST NET MTU: the host's eth0 to the router, which calls its end after the host. The router is .1, the host .2.
@@ -136,18 +147,21 @@ lab_interface() {
 lab_down() {
   local host
   for host in "${LAB_HOSTS[@]}"; do
-    [ -s "$LAB_DIR/$host/pid" ] && kill -KILL "$(<"$LAB_DIR/$host/pid")" 2>/dev/null
+    ! lab_alive "$host" || kill -KILL "$(<"$LAB_DIR/$host/pid")"
   done
   rm -rf "$LAB_DIR"
-  rmdir "${LAB_DIR%/*}" 2>/dev/null
-  return 0
+  rmdir --ignore-fail-on-non-empty "${LAB_DIR%/*}" 2>/dev/null || true
 }
 
-# The daemons, each with the configuration that lies beside this file.
+# BIRD on the router and on the LB host. The LB host's is deploy/bird.conf with the lab's addresses.
 lab_start_routing() {
+  sed -e 's|^router id .*|router id 10.2.0.2;|' -e 's|^define ROUTER1 .*|define ROUTER1 = 10.2.0.1;|' \
+    -e 's|^define LOCAL4 .*|define LOCAL4 = 10.2.0.2;|' -e 's|^define LOCAL6 .*|define LOCAL6 = fd00:2::2;|' \
+    -e 's|^log syslog .*|log "/run/bird.messages" all;|' "$LAB_SOURCE/../bird.conf" >"$LAB_DIR/lb/run/bird.conf"
+  cp "$LAB_SOURCE/bird-router.conf" "$LAB_DIR/router/run/bird.conf"
   local host
   for host in router lb; do
-    lab_start "$host" bird bird -f -c "$LAB_SOURCE/bird-$host.conf" -s /run/bird.ctl -P /run/bird.own.pid || return 1
+    lab_start "$host" bird bird -f -c /run/bird.conf -s /run/bird.ctl -P /run/bird.own.pid || return 1
     lab_wait 5 lab_exec "$host" birdc -s /run/bird.ctl show status || return 1
   done
 }
@@ -157,6 +171,32 @@ lab_start_nginx() {
   lab_wait 5 lab_exec "$1" curl -so /dev/null http://127.0.0.1/healthz
 }
 
+# nginx and the decapsulation of what comes from the LB host.
+lab_start_backends() {
+  local host
+  for host in "${LAB_BACKENDS[@]}"; do
+    lab_start_nginx "$host" || return 1
+    lab_exec "$host" "$LAB_BUILD/bpf/guideway-backend" attach --interface eth0 \
+      --source 10.2.0.2/32 --source fd00:2::2/128 >>"$LAB_DIR/$host/run/guideway-backend.log" 2>&1 || return 1
+  done
+}
+
+# Both programs run with /run/guideway.toml of the LB host, which is the lab's at first.
+lab_start_dataplane() {
+  lab_start lb dataplane "$LAB_BUILD/dataplane/guideway-dataplane" --config /run/guideway.toml
+}
+lab_start_controlplane() {
+  lab_start lb controlplane "$LAB_BUILD/controlplane/guideway-controlplane" --config /run/guideway.toml
+}
+lab_start_guideway() {
+  mkdir -p "$LAB_DIR/lb/run/guideway/state"
+  [ -e "$LAB_DIR/lb/run/guideway.toml" ] || cp "$LAB_SOURCE/guideway.toml" "$LAB_DIR/lb/run/guideway.toml"
+  lab_start_dataplane && lab_start_controlplane
+}
+
+# guidewayctl on the LB host.
+lab_ctl() { lab_exec lb "$LAB_BUILD/controlplane/ctl/guidewayctl" "$@"; }
+
 # Whether the router has a route to the VIP, learned by BGP.
 lab_routed() {
   local family=inet
@@ -164,3 +204,25 @@ lab_routed() {
   lab_exec router ip -family $family route show proto bird exact "$1" | grep -q .
 }
 lab_unrouted() { ! lab_routed "$1"; }
+
+# lab_load LOG ADDRESS… [OPTIONS]: requests from the client, see load.py; LOG is a file on this machine.
+lab_load() { lab_exec client "$LAB_SOURCE/load.py" --log "$@"; }
+# The same in the background, from lab_load_begin to lab_load_end, which prints the JSON.
+lab_load_begin() {
+  rm -f "$LAB_DIR/client/run/load.log"
+  lab_start client load "$LAB_SOURCE/load.py" --log "$@"
+}
+lab_load_end() {
+  lab_stop client load
+  cat "$LAB_DIR/client/run/load.log"
+}
+
+# What the health check needs at most to find a backend dead, in milliseconds: fall × (interval with jitter + timeout).
+lab_detection_ms() {
+  /usr/bin/python3 - "$LAB_DIR/lb/run/guideway.toml" <<'END'
+import sys, tomllib
+check = tomllib.load(open(sys.argv[1], "rb"))["health_check"]["http"]
+interval_ms, timeout_ms = (int(check[key].removesuffix("ms")) for key in ("interval", "timeout"))
+print(round(check["fall"] * (interval_ms * (1 + check["jitter"]) + timeout_ms)))
+END
+}
