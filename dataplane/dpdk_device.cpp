@@ -1,0 +1,136 @@
+#include "dataplane/dpdk_device.h"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "dataplane/device_string.h"
+#include "dataplane/eal.h"
+#include "dataplane/start_error.h"
+
+namespace guideway {
+namespace {
+
+constexpr std::uint64_t kRssFields = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
+constexpr std::uint32_t kBufferCache = 256;        // buffers that a core keeps to itself
+constexpr std::uint16_t kFrameOverheadBytes = 26;  // Ethernet header, two VLAN tags, frame check sequence
+
+// Room for a whole frame, so that it lies in one piece, behind DPDK's standard headroom, which holds our outer headers.
+std::uint16_t buffer_bytes(std::uint16_t mtu_bytes) {
+  static_assert(RTE_PKTMBUF_HEADROOM >= 80);  // sizeof(BackendRecord::outer)
+  const auto frame_bytes = static_cast<std::uint16_t>(mtu_bytes + kFrameOverheadBytes);
+  return static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + std::max<std::uint16_t>(2048, frame_bytes));
+}
+
+}  // namespace
+
+DpdkDevice::DpdkDevice(const Settings& settings) {
+  take_dpdk_complaint();  // what was not bad enough to stop is no cause of what comes now
+  probe(settings);
+  try {
+    configure(settings);
+    set_up_queues(settings);
+    if (const int e = rte_eth_dev_start(id_); e != 0)
+      throw StartError("{}: device \"{}\" does not start: {}{}", settings.where, settings.device, rte_strerror(-e),
+                       take_dpdk_complaint());
+  } catch (...) {
+    rte_eth_dev_close(id_);
+    rte_mempool_free(buffers_);
+    throw;
+  }
+}
+
+DpdkDevice::~DpdkDevice() {
+  rte_eth_dev_stop(id_);
+  rte_eth_dev_close(id_);
+  rte_mempool_free(buffers_);
+}
+
+void DpdkDevice::probe(const Settings& settings) {
+  is_pci_ = is_pci_address(settings.device);
+  const std::string name(device_name(settings.device));
+  // PCI devices were probed when DPDK started, because only then does it look at the bus.
+  const int e = is_pci_ ? 0 : rte_dev_probe(settings.device.c_str());
+  if (e != 0 || rte_eth_dev_get_port_by_name(name.c_str(), &id_) != 0)
+    throw StartError("{}: device \"{}\" cannot be opened{}; {}", settings.where, settings.device, take_dpdk_complaint(),
+                     is_pci_
+                         ? "check that it exists and is bound to a driver that DPDK can use (dpdk-devbind.py --status)"
+                         : "check the driver's name and its arguments");
+}
+
+void DpdkDevice::configure(const Settings& settings) {
+  rte_eth_dev_info info{};
+  if (const int e = rte_eth_dev_info_get(id_, &info); e != 0)
+    throw StartError("{}: device \"{}\" does not tell its abilities: {}", settings.where, settings.device,
+                     rte_strerror(-e));
+  if (info.max_rx_queues < settings.queue_pairs || info.max_tx_queues < settings.queue_pairs)
+    throw StartError(
+        "{}: device \"{}\" has {} queue pairs, but there are {} workers and each needs its own; use fewer "
+        "worker_cores or give the device more queues",
+        settings.where, settings.device, std::min(info.max_rx_queues, info.max_tx_queues), settings.queue_pairs);
+
+  rte_eth_conf conf{};
+  if (settings.queue_pairs > 1) {
+    conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & kRssFields;
+    if (conf.rx_adv_conf.rss_conf.rss_hf != 0)
+      conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    else if (is_pci_)  // virtual devices have their queues filled by whoever is behind them
+      throw StartError("{}: device \"{}\" cannot spread packets over {} queues (no RSS); use one worker core",
+                       settings.where, settings.device, settings.queue_pairs);
+  }
+  conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+  if (const int e = rte_eth_dev_configure(id_, settings.queue_pairs, settings.queue_pairs, &conf); e != 0)
+    throw StartError("{}: device \"{}\" refuses {} queue pairs: {}{}", settings.where, settings.device,
+                     settings.queue_pairs, rte_strerror(-e), take_dpdk_complaint());
+
+  rte_eth_dev_get_mtu(id_, &mtu_bytes_);
+  if (settings.mtu_bytes == 0 || settings.mtu_bytes == mtu_bytes_) return;
+  const int e = rte_eth_dev_set_mtu(id_, settings.mtu_bytes);
+  if (e != 0 && e != -ENOTSUP)
+    throw StartError("{}: device \"{}\" refuses an MTU of {}: {}{}", settings.where, settings.device,
+                     settings.mtu_bytes, rte_strerror(-e), take_dpdk_complaint());
+  mtu_bytes_ = settings.mtu_bytes;
+}
+
+void DpdkDevice::set_up_queues(const Settings& settings) {
+  const std::uint32_t buffers = settings.buffers_per_queue * settings.queue_pairs;
+  const int socket = rte_eth_dev_socket_id(id_);
+  buffers_ = rte_pktmbuf_pool_create(fmt::format("buffers{}", id_).c_str(), buffers, kBufferCache, 0,
+                                     buffer_bytes(mtu_bytes_), socket);
+  if (buffers_ == nullptr)
+    throw StartError("{}: no memory for {} packet buffers of {} bytes; raise dataplane.memory", settings.where, buffers,
+                     buffer_bytes(mtu_bytes_));
+  std::uint16_t rx = settings.rx_descriptors;
+  std::uint16_t tx = settings.tx_descriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+  for (std::uint16_t queue = 0; queue < settings.queue_pairs; queue++) {
+    int e = rte_eth_rx_queue_setup(id_, queue, rx, static_cast<unsigned>(socket), nullptr, buffers_);
+    if (e == 0) e = rte_eth_tx_queue_setup(id_, queue, tx, static_cast<unsigned>(socket), nullptr);
+    if (e != 0)
+      throw StartError("{}: queue {} of device \"{}\" cannot be set up: {}{}", settings.where, queue, settings.device,
+                       rte_strerror(-e), take_dpdk_complaint());
+  }
+}
+
+MacAddress DpdkDevice::mac() const {
+  rte_ether_addr address{};
+  rte_eth_macaddr_get(id_, &address);
+  return std::bit_cast<MacAddress>(address);
+}
+
+void DpdkDevice::set_mac(const MacAddress& mac) {
+  auto address = std::bit_cast<rte_ether_addr>(mac);
+  rte_eth_dev_default_mac_addr_set(id_, &address);
+}
+
+bool DpdkDevice::link_up() const {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+}  // namespace guideway

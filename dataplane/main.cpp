@@ -1,0 +1,85 @@
+// guideway-dataplane: moves packets from clients to backends, and goes on doing so when everything else is dead.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "common/config/load.h"
+#include "common/shm/handover.h"
+#include "common/shm/tables_reader.h"
+#include "dataplane/cpu_features.h"
+#include "dataplane/eal.h"
+#include "dataplane/log.h"
+#include "dataplane/main_loop.h"
+#include "dataplane/port_set.h"
+#include "dataplane/start_error.h"
+#include "dataplane/stats_segment.h"
+#include "dataplane/worker_group.h"
+
+namespace guideway {
+namespace {
+
+struct Options {
+  std::string config;
+  bool wait_for_tables = false;
+  bool no_huge = false;
+};
+
+config::Config load(const Options& options) {
+  config::LoadResult result = config::load_config(options.config);
+  if (!result.diagnostics.empty()) std::fputs(result.report().c_str(), stderr);
+  if (!result.config) throw StartError("{} has errors, see above; nothing was started", options.config);
+  if (options.no_huge) result.config->dataplane.hugepages = config::Hugepages::off;
+  return *std::move(result.config);
+}
+
+void run(const Options& options) {
+  require_cpu_features();
+  const config::Config config = load(options);
+  // Beyond this point the configuration is valid and the processor runs our code.
+
+  TerminationSignals signals;
+  StatsSegment stats(config.dataplane);
+  shm::HandoverServer handover(config.control.run_dir + "/dataplane.sock", stats.read_only_descriptor());
+  // Beyond this point no other data plane serves this run directory, and signals wait for the main loop.
+
+  const Eal eal(config.dataplane);
+  // Beyond this point there is memory, and a thread waits on every worker's core.
+
+  const PortSet ports(config.dataplane);
+  ports.describe(stats);
+  stats.publish();
+  // Beyond this point every port has a queue pair for every worker, and others may read the stats region.
+
+  shm::Gatekeeper gatekeeper(stats.header());
+  WorkerGroup workers(config.dataplane, ports, stats, gatekeeper);
+  MainLoop main_loop({config, signals, stats, handover, ports, gatekeeper, workers, options.wait_for_tables});
+  log_dpdk_complaints();
+  main_loop.run();
+  // Beyond this point no worker runs; what was opened is closed in reverse order.
+}
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Guideway's data plane: balances packets to VIPs over their backends.", "guideway-dataplane");
+  app.add_option("--config", options.config, "the configuration file")->required();
+  app.add_flag("--wait-for-tables", options.wait_for_tables, "receive nothing before the first tables are there");
+  app.add_flag("--no-huge", options.no_huge, "use ordinary pages even if hugepages are free");
+  app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(options);
+    return 0;
+  } catch (const std::exception& e) {
+    log::error("{}", e.what());
+    return 1;
+  }
+}
+
+}  // namespace
+}  // namespace guideway
+
+int main(int argc, char** argv) {
+  return guideway::main(argc, argv);
+}

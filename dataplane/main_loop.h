@@ -1,0 +1,67 @@
+// What the main core does while the workers work: it validates tables, hands descriptors over, watches the workers,
+// steers and announces VIPs, and obeys signals. Sleeps at most a millisecond at a time.
+//
+// Order within a turn: adopt a generation → workers follow → steer its VIPs → announce them.
+//
+// Thread-safety: main core.
+#pragma once
+
+#include "common/config/config.h"
+#include "common/shm/handover.h"
+#include "common/shm/tables_reader.h"
+#include "dataplane/announce/announcer.h"
+#include "dataplane/port_set.h"
+#include "dataplane/stats_segment.h"
+#include "dataplane/steering.h"
+#include "dataplane/worker_group.h"
+
+namespace guideway {
+
+// Termination signals arrive through a descriptor. Made before any other thread exists, so that all inherit the mask.
+class TerminationSignals {
+ public:
+  TerminationSignals();
+  int fd() const { return fd_.get(); }
+  // Whether one came since the last call.
+  bool take();
+
+ private:
+  shm::Descriptor fd_;
+};
+
+class MainLoop {
+ public:
+  struct Parts {
+    const config::Config& config;
+    TerminationSignals& signals;
+    StatsSegment& stats;
+    shm::HandoverServer& handover;
+    const PortSet& ports;
+    shm::Gatekeeper& gatekeeper;
+    WorkerGroup& workers;
+    bool wait_for_tables;  // workers start when the first generation is in force
+  };
+  explicit MainLoop(const Parts& parts);
+
+  // Returns when the workers are stopped after a termination signal.
+  void run();
+
+ private:
+  void turn(SteadyTime now);
+  void wait();
+  void hand_over();
+  void adopt();
+  void announce(SteadyTime now, bool alive);
+  void shut_down();
+
+  Parts parts_;
+  Steering steering_;
+  Announcer announcer_;
+  SteadyTime links_watched_at_{};
+  std::uint64_t rejected_ = 0;
+  bool connected_ = false;
+  SpeakerState speaker_ = SpeakerState::off;
+  std::string speaker_error_;
+};
+
+}  // namespace guideway

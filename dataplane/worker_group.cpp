@@ -1,0 +1,69 @@
+#include "dataplane/worker_group.h"
+
+#include <rte_launch.h>
+
+#include "dataplane/eal.h"
+#include "dataplane/log.h"
+#include "dataplane/start_error.h"
+
+namespace guideway {
+
+// What a worker's thread needs.
+struct WorkerGroup::Seat {
+  WorkerId id;
+  std::vector<WorkerPort> ports;
+  WorkerStats stats;
+  shm::Gatekeeper& gatekeeper;
+  const std::atomic<bool>& stop;
+};
+
+WorkerGroup::WorkerGroup(const config::Dataplane& config, const PortSet& ports, StatsSegment& stats,
+                         shm::Gatekeeper& gatekeeper)
+    : heartbeat_timeout_(config.heartbeat_timeout) {
+  for (std::uint32_t w = 0; w < config.worker_cores.size(); w++)
+    seats_.push_back(std::make_unique<Seat>(
+        Seat{WorkerId{w}, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
+}
+
+WorkerGroup::~WorkerGroup() {
+  stop();
+}
+
+int WorkerGroup::work(void* argument) {
+  const Seat& seat = *static_cast<const Seat*>(argument);
+  auto reader = seat.gatekeeper.worker(seat.id);
+  Worker worker(seat.ports, seat.stats);
+  while (!seat.stop.load(std::memory_order_relaxed)) worker.poll(reader.follow());
+  reader.detach();
+  return 0;
+}
+
+void WorkerGroup::start(SteadyTime now) {
+  for (const auto& seat : seats_) {
+    watches_.emplace_back(heartbeat_timeout_, now);
+    alive_.push_back(true);
+    if (rte_eal_remote_launch(work, seat.get(), lcore_of(seat->id)) != 0)
+      throw StartError("worker {} does not start on its core", index(seat->id));
+  }
+}
+
+std::uint32_t WorkerGroup::count_alive(SteadyTime now) {
+  std::uint32_t count = 0;
+  for (std::size_t w = 0; w < watches_.size(); w++) {
+    const bool alive = watches_[w].alive(seats_[w]->stats.block->heartbeat.load(std::memory_order_relaxed), now);
+    if (alive != alive_[w] && alive) log::info("worker {} is back", w);
+    if (alive != alive_[w] && !alive)
+      log::error("worker {} on core {} has been silent for {} ms", w, seats_[w]->stats.block->lcore,
+                 heartbeat_timeout_.count());
+    alive_[w] = alive;
+    if (alive) count++;
+  }
+  return count;
+}
+
+void WorkerGroup::stop() {
+  stop_.store(true, std::memory_order_relaxed);
+  for (const auto& seat : seats_) rte_eal_wait_lcore(lcore_of(seat->id));
+}
+
+}  // namespace guideway
