@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Unpacks on a backend what a load balancer packed: IPIP (4in4, 6in4, 4in6, 6in6) and GUE → the inner packet goes into
+ * the local stack, which has the VIP on `lo`. bpf/decap_program.h loads it; docs/backend.md is for operators.
+ *
+ *   is it encapsulated, for us? → from a friend? → whole? → outer checksums → GUE header → inner header → ECN → strip
+ *
+ * Exactly one layer is taken off. Frames with a VLAN tag and packets with IPv6 extension headers in front of the inner
+ * packet go to the stack as they are. Fragments of encapsulated packets are dropped: the stack could put them together
+ * but not unpack them. Of a fragmented GUE packet only the first fragment can be told; the others go to the stack and
+ * time out there.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "guideway/abi/backend_decap.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, GUIDEWAY_DECAP_SOURCES_MAX);
+  __type(key, struct guideway_decap_source);
+  __type(value, guideway_decap_present);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} sources SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, GUIDEWAY_DECAP_LOCALS_MAX);
+  __type(key, struct guideway_decap_address);
+  __type(value, guideway_decap_present);
+} locals SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct guideway_decap_config);
+} config SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, GUIDEWAY_DECAP_COUNTERS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counters SEC(".maps");
+
+#define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
+#define IPV4_OFFSET 0x1fff
+#define IPV6_OFFSET 0xfff8
+
+#define GUE_VARIANT(first_byte) ((first_byte) >> 6)
+#define GUE_CONTROL 0x20
+#define GUE_HLEN 0x1f
+
+enum ecn { NOT_ECT = 0, ECT_1 = 1, ECT_0 = 2, CE = 3 }; /* RFC 3168, section 5 */
+
+struct fragment_header { /* RFC 8200, section 4.5 */
+  __u8 next_header;
+  __u8 reserved;
+  __be16 offset_more;
+  __be32 id;
+};
+
+struct gue_header { /* draft-ietf-intarea-gue-09, variant 0 */
+  __u8 variant_control_hlen;
+  __u8 protocol;
+  __be16 flags;
+};
+
+/* The outer headers, as far as they are read. Offsets are from the Ethernet header. */
+struct outer {
+  __u32 payload;          /* offset of what is still packed */
+  __u32 end;              /* offset of the end of the packet, as its header says; 0: it contradicts itself */
+  __u32 ip_header_bytes;  /* IPv4 only */
+  __u32 addresses;        /* offset of the source address; the destination follows */
+  __u32 addresses_bytes;  /* both */
+  __u8 protocol;          /* of what is still packed */
+  __u8 ecn;
+  __u8 is_fragment;
+  __u8 is_later_fragment; /* its L4 header is in another one */
+  struct guideway_decap_source source;
+  struct guideway_decap_address destination;
+};
+
+/* Steps answer with the counter of the packet's end, or GO_ON. */
+#define GO_ON GUIDEWAY_DECAP_COUNTERS
+
+static __always_inline void* frame(struct xdp_md* ctx) {
+  return (void*)(long)ctx->data;
+}
+static __always_inline void* frame_end(struct xdp_md* ctx) {
+  return (void*)(long)ctx->data_end;
+}
+static __always_inline __u32 frame_bytes(struct xdp_md* ctx) {
+  return (__u32)(ctx->data_end - ctx->data);
+}
+
+/* All outer headers end before this: Ethernet 14, IPv4 60, UDP 8, GUE 4; or IPv6 40 and its fragment header 8. */
+#define OUTER_BYTES_MAX 128
+
+/* REQUIRES: offset < OUTER_BYTES_MAX. The mask says so to the verifier; the barrier keeps the compiler from dropping
+ * a mask that it, but not the verifier, can prove needless. */
+static __always_inline void* outer_at(struct xdp_md* ctx, __u32 offset) {
+  barrier_var(offset);
+  return frame(ctx) + (offset & (OUTER_BYTES_MAX - 1));
+}
+
+static __always_inline __u32 fold(__u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (__u32)sum;
+}
+
+/* Without the barrier clang turns the loops' comparisons into ones with end + 1, which the verifier forbids. */
+static __always_inline int is_beyond(void* at, void* end) {
+  barrier_var(at);
+  return at > end;
+}
+
+#define CHUNK_BYTES 16
+#define SUMMED_BYTES_MAX (10 * 1024) /* jumbo frames */
+#define NOT_SUMMED 0x10000
+
+/*
+ * The ones' complement sum (RFC 1071) of a part of the frame, as it lies in memory; NOT_SUMMED if the part is not all
+ * in the frame or longer than SUMMED_BYTES_MAX. REQUIRES: offset < OUTER_BYTES_MAX. A function of its own for the verifier, that checks it only once.
+ */
+__attribute__((noinline)) __u32 ones_sum(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
+  void* end = frame_end(ctx);
+  __u8* at = outer_at(ctx, offset);
+  __u64 sum = 0;
+  for (__u32 i = 0; i < SUMMED_BYTES_MAX / CHUNK_BYTES; i++) {
+    if (bytes < CHUNK_BYTES) break;
+    if (is_beyond(at + CHUNK_BYTES, end)) return NOT_SUMMED;
+    for (__u32 w = 0; w < CHUNK_BYTES / 4; w++) sum += ((__u32*)at)[w];
+    at += CHUNK_BYTES;
+    bytes -= CHUNK_BYTES;
+  }
+  for (__u32 i = 0; i < CHUNK_BYTES / 4 - 1; i++) {
+    if (bytes < 4) break;
+    if (is_beyond(at + 4, end)) return NOT_SUMMED;
+    sum += *(__u32*)at;
+    at += 4;
+    bytes -= 4;
+  }
+  if (bytes >= 4) return NOT_SUMMED;
+  if (bytes >= 2) {
+    if (is_beyond(at + 2, end)) return NOT_SUMMED;
+    sum += *(__u16*)at;
+    at += 2;
+    bytes -= 2;
+  }
+  if (bytes == 1) {
+    if (is_beyond(at + 1, end)) return NOT_SUMMED;
+    sum += *at;
+  }
+  return fold(sum);
+}
+
+static __always_inline int parse_outer_ipv4(struct xdp_md* ctx, struct outer* outer) {
+  struct iphdr* ip = frame(ctx) + sizeof(struct ethhdr);
+  if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 4 || ip->ihl < 5) return 0;
+  __u32 total_bytes = bpf_ntohs(ip->tot_len);
+  outer->ip_header_bytes = ip->ihl * 4;
+  outer->payload = sizeof(struct ethhdr) + outer->ip_header_bytes;
+  outer->end = total_bytes < outer->ip_header_bytes ? 0 : sizeof(struct ethhdr) + total_bytes;
+  outer->addresses = sizeof(struct ethhdr) + offsetof(struct iphdr, saddr);
+  outer->addresses_bytes = 8;
+  outer->protocol = ip->protocol;
+  outer->ecn = ip->tos & 3;
+  outer->is_fragment = (ip->frag_off & bpf_htons(IPV4_FRAGMENT)) != 0;
+  outer->is_later_fragment = (ip->frag_off & bpf_htons(IPV4_OFFSET)) != 0;
+  outer->source.prefix.family = outer->destination.family = 4;
+  outer->source.prefix.address[10] = outer->source.prefix.address[11] = 0xff;
+  outer->destination.address[10] = outer->destination.address[11] = 0xff;
+  __builtin_memcpy(&outer->source.prefix.address[12], &ip->saddr, 4);
+  __builtin_memcpy(&outer->destination.address[12], &ip->daddr, 4);
+  return 1;
+}
+
+static __always_inline int parse_outer_ipv6(struct xdp_md* ctx, struct outer* outer) {
+  struct ipv6hdr* ip = frame(ctx) + sizeof(struct ethhdr);
+  if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 6) return 0;
+  outer->payload = sizeof(struct ethhdr) + sizeof(struct ipv6hdr);
+  outer->end = outer->payload + bpf_ntohs(ip->payload_len);
+  outer->addresses = sizeof(struct ethhdr) + offsetof(struct ipv6hdr, saddr);
+  outer->addresses_bytes = 32;
+  outer->protocol = ip->nexthdr;
+  outer->ecn = ip->flow_lbl[0] >> 4 & 3;
+  outer->source.prefix.family = outer->destination.family = 6;
+  __builtin_memcpy(outer->source.prefix.address, &ip->saddr, 16);
+  __builtin_memcpy(outer->destination.address, &ip->daddr, 16);
+  if (ip->nexthdr == IPPROTO_FRAGMENT) {
+    struct fragment_header* fragment = (void*)(ip + 1);
+    if ((void*)(fragment + 1) > frame_end(ctx)) return 0;
+    outer->payload += sizeof *fragment;
+    outer->protocol = fragment->next_header;
+    outer->is_fragment = 1;
+    outer->is_later_fragment = (fragment->offset_more & bpf_htons(IPV6_OFFSET)) != 0;
+  }
+  return 1;
+}
+
+/* False: no IP packet that could be encapsulated. */
+static __always_inline int parse_outer(struct xdp_md* ctx, struct outer* outer) {
+  struct ethhdr* eth = frame(ctx);
+  if ((void*)(eth + 1) > frame_end(ctx)) return 0;
+  outer->source.prefix_bits = 8 * sizeof outer->source.prefix;
+  if (eth->h_proto == bpf_htons(ETH_P_IP)) return parse_outer_ipv4(ctx, outer);
+  if (eth->h_proto == bpf_htons(ETH_P_IPV6)) return parse_outer_ipv6(ctx, outer);
+  return 0;
+}
+
+static __always_inline int is_gue(struct xdp_md* ctx, const struct outer* outer, __u16 gue_port) {
+  if (outer->protocol != IPPROTO_UDP || outer->is_later_fragment || gue_port == 0) return 0;
+  struct udphdr* udp = outer_at(ctx, outer->payload);
+  return (void*)(udp + 1) <= frame_end(ctx) && udp->dest == bpf_htons(gue_port);
+}
+
+static __always_inline int is_encapsulated(struct xdp_md* ctx, const struct outer* outer) {
+  __u32 zero = 0;
+  const struct guideway_decap_config* wanted = bpf_map_lookup_elem(&config, &zero);
+  if (!wanted) return 0;
+  if (outer->protocol == IPPROTO_IPIP || outer->protocol == IPPROTO_IPV6) return wanted->ipip;
+  return is_gue(ctx, outer, wanted->gue_port);
+}
+
+static __always_inline int check_outer(struct xdp_md* ctx, const struct outer* outer) {
+  if (outer->end < outer->payload || outer->end > frame_bytes(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  if (outer->ip_header_bytes != 0 &&
+      ones_sum(ctx, sizeof(struct ethhdr), outer->ip_header_bytes) != 0xffff)
+    return GUIDEWAY_DECAP_BAD_CHECKSUM;
+  if (outer->is_fragment) return GUIDEWAY_DECAP_FRAGMENT;
+  return GO_ON;
+}
+
+/* RFC 768 and RFC 8200, section 8.1. Zero is allowed for IPv4 by the former, for IPv6 tunnels by RFC 6935. */
+static __always_inline int udp_checksum_is_right(struct xdp_md* ctx, const struct outer* outer, __u32 udp_bytes) {
+  __u32 addresses = ones_sum(ctx, outer->addresses, outer->addresses_bytes);
+  __u32 datagram = ones_sum(ctx, outer->payload, udp_bytes);
+  if (addresses == NOT_SUMMED || datagram == NOT_SUMMED) return 0;
+  return fold((__u64)addresses + datagram + bpf_htons(IPPROTO_UDP) + bpf_htons((__u16)udp_bytes)) == 0xffff;
+}
+
+/* Variant 1 has no header: the two bits of the variant are the first of the inner IP header's version. */
+static __always_inline int open_gue(struct xdp_md* ctx, struct outer* outer) {
+  struct udphdr* udp = outer_at(ctx, outer->payload);
+  struct gue_header* gue = (void*)(udp + 1);
+  if ((void*)(gue + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  __u32 udp_bytes = bpf_ntohs(udp->len);
+  if (udp_bytes < sizeof *udp + sizeof *gue || udp_bytes > outer->end - outer->payload)
+    return GUIDEWAY_DECAP_MALFORMED;
+  __u8 first = gue->variant_control_hlen;
+  __u8 protocol = gue->protocol;
+  __be16 flags = gue->flags;
+  if (udp->check != 0 && !udp_checksum_is_right(ctx, outer, udp_bytes)) return GUIDEWAY_DECAP_BAD_CHECKSUM;
+
+  outer->end = outer->payload + udp_bytes;
+  outer->payload += sizeof *udp;
+  if (GUE_VARIANT(first) == 1) {
+    outer->protocol = first >> 4 == 4 ? IPPROTO_IPIP : first >> 4 == 6 ? IPPROTO_IPV6 : IPPROTO_RAW;
+  } else {
+    /* The draft: drop what has flags that we do not know, or private data (hlen beyond the flags' fields) that we do
+     * not expect. We know no flags and expect no private data. */
+    if (GUE_VARIANT(first) != 0 || (first & GUE_CONTROL) || (first & GUE_HLEN) || flags != 0)
+      return GUIDEWAY_DECAP_UNSUPPORTED;
+    outer->protocol = protocol;
+    outer->payload += sizeof *gue;
+  }
+  if (outer->protocol != IPPROTO_IPIP && outer->protocol != IPPROTO_IPV6) return GUIDEWAY_DECAP_UNSUPPORTED;
+  return GO_ON;
+}
+
+/* RFC 6040, section 4.2: what the inner header shall say; -1: drop. */
+static __always_inline int combine_ecn(__u8 inner, __u8 outer) {
+  if (outer == CE) return inner == NOT_ECT ? -1 : CE;
+  if (outer == ECT_1 && inner == ECT_0) return ECT_1;
+  return inner;
+}
+
+static __always_inline int open_inner_ipv4(struct xdp_md* ctx, const struct outer* outer) {
+  struct iphdr* ip = outer_at(ctx, outer->payload);
+  if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 4 || ip->ihl < 5) return GUIDEWAY_DECAP_MALFORMED;
+  __u32 total_bytes = bpf_ntohs(ip->tot_len);
+  if (total_bytes < ip->ihl * 4u || outer->payload + total_bytes > outer->end) return GUIDEWAY_DECAP_MALFORMED;
+
+  int ecn = combine_ecn(ip->tos & 3, outer->ecn);
+  if (ecn < 0) return GUIDEWAY_DECAP_CONGESTION;
+  if (ecn == (ip->tos & 3)) return GO_ON;
+  /* The sum is taken over 16-bit words; this one is version, ihl and tos (RFC 1624, equation 3). */
+  __be16* word = (void*)ip;
+  __u32 sum = (__u16)~ip->check + (__u16)~*word;
+  ip->tos = (__u8)((ip->tos & ~3) | ecn);
+  ip->check = (__u16)~fold((__u64)sum + *word);
+  return GO_ON;
+}
+
+static __always_inline int open_inner_ipv6(struct xdp_md* ctx, const struct outer* outer) {
+  struct ipv6hdr* ip = outer_at(ctx, outer->payload);
+  if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 6) return GUIDEWAY_DECAP_MALFORMED;
+  if (outer->payload + sizeof *ip + bpf_ntohs(ip->payload_len) > outer->end) return GUIDEWAY_DECAP_MALFORMED;
+
+  int ecn = combine_ecn(ip->flow_lbl[0] >> 4 & 3, outer->ecn);
+  if (ecn < 0) return GUIDEWAY_DECAP_CONGESTION;
+  ip->flow_lbl[0] = (__u8)((ip->flow_lbl[0] & ~0x30) | ecn << 4);
+  return GO_ON;
+}
+
+/* The Ethernet header moves to the inner packet and names its family. */
+static __always_inline int strip(struct xdp_md* ctx, const struct outer* outer) {
+  struct ethhdr* eth = frame(ctx);
+  if ((void*)(eth + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  struct ethhdr kept = *eth;
+  kept.h_proto = outer->protocol == IPPROTO_IPIP ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+  if (bpf_xdp_adjust_head(ctx, (int)(outer->payload - sizeof kept)) != 0) return GUIDEWAY_DECAP_MALFORMED;
+  eth = frame(ctx);
+  if ((void*)(eth + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  *eth = kept;
+  return GO_ON;
+}
+
+static __always_inline int decapsulate(struct xdp_md* ctx) {
+  struct outer outer = {};
+  if (!parse_outer(ctx, &outer) || !is_encapsulated(ctx, &outer) || !bpf_map_lookup_elem(&locals, &outer.destination))
+    return GUIDEWAY_DECAP_PASSED;
+  if (!bpf_map_lookup_elem(&sources, &outer.source)) return GUIDEWAY_DECAP_STRANGER;
+
+  const int with_gue = outer.protocol == IPPROTO_UDP;
+  int end = check_outer(ctx, &outer);
+  if (end == GO_ON && with_gue) end = open_gue(ctx, &outer);
+  if (end == GO_ON)
+    end = outer.protocol == IPPROTO_IPIP ? open_inner_ipv4(ctx, &outer) : open_inner_ipv6(ctx, &outer);
+  if (end == GO_ON) end = strip(ctx, &outer);
+  if (end != GO_ON) return end;
+  return with_gue ? GUIDEWAY_DECAP_GUE : GUIDEWAY_DECAP_IPIP;
+}
+
+SEC("xdp")
+int backend_decap(struct xdp_md* ctx) {
+  __u32 end = (__u32)decapsulate(ctx);
+  __u64* counter = bpf_map_lookup_elem(&counters, &end);
+  if (counter) ++*counter;
+  return end <= GUIDEWAY_DECAP_PASSED ? XDP_PASS : XDP_DROP;
+}
+
+/* Of the two licences above this names the one under which the kernel takes it. */
+char LICENSE[] SEC("license") = "GPL";

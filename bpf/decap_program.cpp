@@ -1,0 +1,232 @@
+#include "bpf/decap_program.h"
+
+#include <backend_decap.skel.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <ifaddrs.h>
+#include <linux/if_link.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include "common/net/address_text.h"
+
+namespace guideway::bpf {
+namespace {
+
+constexpr unsigned kFamilyBits = 32;
+constexpr unsigned kMappedBits = 96;  // in front of an IPv4 address in its IPv4-mapped form
+constexpr guideway_decap_present kPresent = 1;
+
+using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf::destroy)>;
+
+[[noreturn]] void fail(const std::string& what, int error) {
+  throw std::runtime_error(what + ": " + std::strerror(error) +
+                           (error == EPERM ? "; run it as root, or with CAP_BPF and CAP_NET_ADMIN" : ""));
+}
+
+guideway_decap_address key_of(const IpAddress& address) {
+  guideway_decap_address key{};
+  key.family = static_cast<std::uint32_t>(address.family());
+  std::memcpy(key.address, address.bytes.data(), address.bytes.size());
+  return key;
+}
+
+IpAddress address_of(const guideway_decap_address& key) {
+  IpAddress address;
+  std::memcpy(address.bytes.data(), key.address, address.bytes.size());
+  return address;
+}
+
+guideway_decap_source key_of(const SourcePrefix& source) {
+  const unsigned mapped_bits = source.address.is_v4() ? kMappedBits : 0;
+  return {.prefix_bits = kFamilyBits + mapped_bits + source.bits, .prefix = key_of(source.address)};
+}
+
+SourcePrefix source_of(const guideway_decap_source& key) {
+  const unsigned mapped_bits = key.prefix.family == 4 ? kMappedBits : 0;
+  return {.address = address_of(key.prefix),
+          .bits = static_cast<std::uint8_t>(key.prefix_bits - kFamilyBits - mapped_bits)};
+}
+
+template <typename Key>
+std::vector<Key> keys_in(int map) {
+  std::vector<Key> keys;
+  Key key{};
+  for (const Key* previous = nullptr; bpf_map_get_next_key(map, previous, &key) == 0; previous = &key)
+    keys.push_back(key);
+  return keys;
+}
+
+template <typename Key>
+void put_all(const bpf_map* map, const std::vector<Key>& keys) {
+  for (const Key& key : keys)
+    if (bpf_map_update_elem(bpf_map__fd(map), &key, &kPresent, BPF_ANY) != 0)
+      fail(std::string("cannot put ") + std::to_string(keys.size()) + " entries into the map `" + bpf_map__name(map) +
+               "`, which holds " + std::to_string(bpf_map__max_entries(map)),
+           errno);
+}
+
+void fill(const backend_decap_bpf& skeleton, const DecapSettings& settings) {
+  std::vector<guideway_decap_source> sources;
+  for (const SourcePrefix& source : settings.sources) sources.push_back(key_of(source));
+  put_all(skeleton.maps.sources, sources);
+  std::vector<guideway_decap_address> locals;
+  for (const IpAddress& local : settings.locals) locals.push_back(key_of(local));
+  put_all(skeleton.maps.locals, locals);
+
+  const guideway_decap_config config{.gue_port = settings.gue_port, .ipip = settings.ipip, .reserved = 0};
+  const std::uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
+    fail("cannot write the configuration of the decapsulation program", errno);
+}
+
+// A loaded program with its settings, not attached yet. Its counters are those of `predecessor` where it has as many.
+Skeleton load_program(const DecapSettings& settings, const std::optional<AttachedProgram>& predecessor) {
+  Skeleton skeleton(backend_decap_bpf::open(), &backend_decap_bpf::destroy);
+  if (!skeleton) fail("cannot read the decapsulation program", errno);
+  if (predecessor) {
+    // The library duplicates the descriptor, and refuses it at load if the map is of another size.
+    const UniqueFd counters = predecessor->map("counters");
+    if (bpf_map__reuse_fd(skeleton->maps.counters, counters.get()) != 0)
+      fail("cannot carry on with the counters of the program in place", errno);
+    bpf_map__set_max_entries(skeleton->maps.counters, GUIDEWAY_DECAP_COUNTERS);
+  }
+  if (const int error = backend_decap_bpf::load(skeleton.get()); error != 0)
+    fail("the kernel does not take the decapsulation program (Linux 5.10 or later is needed)", -error);
+  fill(*skeleton, settings);
+  return skeleton;
+}
+
+int attach_in(XdpMode mode, int index, int program, const AttachedProgram* predecessor) {
+  bpf_xdp_attach_opts expected{};
+  expected.sz = sizeof expected;
+  if (predecessor != nullptr) expected.old_prog_fd = predecessor->fd();
+  const unsigned flags = (mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE) |
+                         (predecessor == nullptr ? XDP_FLAGS_UPDATE_IF_NOEXIST : 0U);
+  return -bpf_xdp_attach(index, program, flags, &expected);
+}
+
+}  // namespace
+
+const std::array<DecapCounter, GUIDEWAY_DECAP_COUNTERS> kDecapCounters{{
+    {"ipip", "decapsulated from IPIP"},
+    {"gue", "decapsulated from GUE"},
+    {"passed", "not encapsulated, or not for us: to the stack untouched"},
+    {"stranger", "encapsulated, but from no --source: dropped"},
+    {"malformed", "encapsulated, but cut short or contradictory: dropped"},
+    {"bad_checksum", "outer IPv4 header checksum or outer UDP checksum wrong: dropped"},
+    {"unsupported", "GUE variant, control message, flags or protocol that we do not know: dropped"},
+    {"fragment", "fragment of an encapsulated packet: dropped (the path's MTU is too small)"},
+    {"congestion", "congestion marked outside, not expressible inside (RFC 6040): dropped"},
+}};
+
+SourcePrefix parse_source(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  const auto address = parse_ip(text.substr(0, slash));
+  if (!address)
+    throw std::runtime_error("\"" + text + "\" is no address or prefix; write 192.0.2.0/24 or 2001:db8::/32");
+  const unsigned bits_max = address->is_v4() ? 32 : 128;
+  unsigned bits = bits_max;
+  if (slash != std::string::npos) {
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data() + slash + 1, end, bits);
+    if (error != std::errc{} || rest != end || bits > bits_max)
+      throw std::runtime_error("the prefix length in \"" + text + "\" must be 0 to " + std::to_string(bits_max));
+  }
+  IpAddress base = *address;
+  for (unsigned bit = 128 - bits_max + bits; bit < 128; bit++)
+    base.bytes[bit / 8] = static_cast<std::uint8_t>(base.bytes[bit / 8] & ~(0x80U >> bit % 8));
+  const SourcePrefix source{.address = base, .bits = static_cast<std::uint8_t>(bits)};
+  if (base != *address)
+    throw std::runtime_error("\"" + text + "\" has bits set behind its prefix; write " + to_text(source));
+  return source;
+}
+
+std::string to_text(const SourcePrefix& source) {
+  return to_text(source.address) + "/" + std::to_string(source.bits);
+}
+
+std::vector<IpAddress> addresses_of(const std::string& interface) {
+  interface_index(interface);
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) fail("cannot list the addresses of " + interface, errno);
+  std::vector<IpAddress> addresses;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || interface != entry->ifa_name) continue;
+    if (entry->ifa_addr->sa_family == AF_INET) {
+      const auto v4 = load<sockaddr_in>(reinterpret_cast<const std::uint8_t*>(entry->ifa_addr));
+      addresses.push_back(IpAddress::from_v4(Be32::from_raw(v4.sin_addr.s_addr)));
+    } else if (entry->ifa_addr->sa_family == AF_INET6) {
+      const auto v6 = load<sockaddr_in6>(reinterpret_cast<const std::uint8_t*>(entry->ifa_addr));
+      addresses.push_back(std::bit_cast<IpAddress>(v6.sin6_addr));
+    }
+  }
+  freeifaddrs(list);
+  return addresses;
+}
+
+Attach attach_decap(const std::string& interface, const DecapSettings& settings, std::optional<XdpMode> mode) {
+  const int index = static_cast<int>(interface_index(interface));
+  const auto predecessor = find_decap(interface);
+  if (predecessor && mode && *mode != predecessor->mode())
+    throw std::runtime_error(interface + " decapsulates in " + to_text(predecessor->mode()) +
+                             " mode, which cannot be changed while it runs; run `guideway-backend detach " + interface +
+                             "` first");
+  const Skeleton skeleton = load_program(settings, predecessor);
+  const int program = bpf_program__fd(skeleton->progs.backend_decap);
+
+  if (predecessor) {
+    if (const int error = attach_in(predecessor->mode(), index, program, &*predecessor); error != 0)
+      fail("cannot replace the decapsulation program on " + interface, error);
+    return Attach::replaced;
+  }
+  int error = attach_in(mode.value_or(XdpMode::native), index, program, nullptr);
+  if (error != 0 && !mode) error = attach_in(XdpMode::generic, index, program, nullptr);
+  if (error != 0)
+    fail("cannot attach the decapsulation program to " + interface +
+             (mode == XdpMode::native ? " in native mode (the driver may not know XDP, or its MTU be too large for it;"
+                                        " --mode generic always works)"
+                                      : ""),
+         error);
+  return Attach::fresh;
+}
+
+std::optional<AttachedProgram> find_decap(const std::string& interface) {
+  auto program = AttachedProgram::find(interface);
+  if (program && program->name() != kDecapProgramName)
+    throw std::runtime_error(
+        interface + " has the XDP program \"" + program->name() +
+        "\", and an interface takes only one; if nobody needs it, remove it with `ip link set dev " + interface +
+        " xdp off`");
+  return program;
+}
+
+DecapStatus status_of(const AttachedProgram& program) {
+  DecapStatus status;
+  status.program_id = program.id();
+  status.mode = program.mode();
+  for (const auto& key : keys_in<guideway_decap_source>(program.map("sources").get()))
+    status.settings.sources.push_back(source_of(key));
+  for (const auto& key : keys_in<guideway_decap_address>(program.map("locals").get()))
+    status.settings.locals.push_back(address_of(key));
+  std::ranges::sort(status.settings.sources);
+  std::ranges::sort(status.settings.locals);
+
+  guideway_decap_config config{};
+  const std::uint32_t zero = 0;
+  if (bpf_map_lookup_elem(program.map("config").get(), &zero, &config) != 0)
+    fail("cannot read the configuration of the decapsulation program", errno);
+  status.settings.gue_port = config.gue_port;
+  status.settings.ipip = config.ipip != 0;
+  status.counters = read_counters(program.map("counters").get(), GUIDEWAY_DECAP_COUNTERS);
+  return status;
+}
+
+}  // namespace guideway::bpf

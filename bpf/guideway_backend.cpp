@@ -1,0 +1,186 @@
+// guideway-backend: decapsulation on a backend's interface. docs/backend.md is its manual.
+//
+// Exit codes: 0 done (status: attached), 1 failed, 2 wrong usage, 3 status: not attached.
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/decap_pins.h"
+#include "bpf/decap_program.h"
+#include "common/net/address_text.h"
+
+namespace guideway::bpf {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+constexpr int kNotAttached = 3;
+
+struct Options {
+  std::string interface;
+  std::vector<std::string> sources;
+  std::vector<std::string> locals;
+  std::uint16_t gue_port = kGuePort;
+  bool no_ipip = false;
+  std::string mode = "auto";
+  bool pin = false;
+  bool json = false;
+};
+
+std::vector<std::string> texts(const auto& values) {
+  std::vector<std::string> out;
+  for (const auto& value : values) out.push_back(to_text(value));
+  return out;
+}
+
+std::optional<std::string> pins_of(const std::string& interface) {
+  const auto directory = decap_pin_directory(interface);
+  return std::filesystem::exists(directory) ? std::optional(directory.string()) : std::nullopt;
+}
+
+void print_json(const std::string& interface, const DecapStatus& status) {
+  nlohmann::ordered_json out;
+  out["interface"] = interface;
+  out["attached"] = true;
+  out["mode"] = to_text(status.mode);
+  out["program_id"] = status.program_id;
+  const auto pins = pins_of(interface);
+  out["pins"] = pins ? nlohmann::ordered_json(*pins) : nlohmann::ordered_json();
+  out["ipip"] = status.settings.ipip;
+  out["gue_port"] = status.settings.gue_port;
+  out["sources"] = texts(status.settings.sources);
+  out["locals"] = texts(status.settings.locals);
+  for (std::size_t i = 0; i < kDecapCounters.size(); i++) out["packets"][kDecapCounters[i].name] = status.counters[i];
+  fmt::print("{}\n", out.dump(2));
+}
+
+void print_text(const std::string& interface, const DecapStatus& status) {
+  const auto& settings = status.settings;
+  fmt::print("{}: decapsulation attached, {} mode, program {}\n", interface, to_text(status.mode), status.program_id);
+  fmt::print("  IPIP     {}\n", settings.ipip ? "yes" : "no");
+  fmt::print("  GUE      {}\n", settings.gue_port != 0 ? fmt::format("port {}", settings.gue_port) : "no");
+  fmt::print("  sources  {}\n", fmt::join(texts(settings.sources), " "));
+  fmt::print("  locals   {}\n", fmt::join(texts(settings.locals), " "));
+  if (const auto pins = pins_of(interface)) fmt::print("  pins     {}\n", *pins);
+  fmt::print("  packets\n");
+  for (std::size_t i = 0; i < kDecapCounters.size(); i++)
+    fmt::print("    {:<13}{:>14}  {}\n", kDecapCounters[i].name, status.counters[i], kDecapCounters[i].meaning);
+}
+
+int status(const Options& options) {
+  const auto program = find_decap(options.interface);
+  if (!program) {
+    if (options.json)
+      fmt::print("{}\n", nlohmann::ordered_json{{"interface", options.interface}, {"attached", false}}.dump(2));
+    else
+      fmt::print("{}: no decapsulation; `guideway-backend attach {} --source PREFIX` starts it\n", options.interface,
+                 options.interface);
+    return kNotAttached;
+  }
+  (options.json ? print_json : print_text)(options.interface, status_of(*program));
+  return 0;
+}
+
+DecapSettings settings_of(const Options& options) {
+  DecapSettings settings;
+  for (const std::string& text : options.sources) settings.sources.push_back(parse_source(text));
+  for (const std::string& text : options.locals) {
+    const auto address = parse_ip(text);
+    if (!address) throw std::runtime_error("--local \"" + text + "\" is no address; write 192.0.2.1 or 2001:db8::1");
+    settings.locals.push_back(*address);
+  }
+  if (options.locals.empty()) settings.locals = addresses_of(options.interface);
+  if (settings.locals.empty())
+    throw std::runtime_error(options.interface +
+                             " has no address, so no tunnel can end there; give it one, or name others with --local");
+  settings.gue_port = options.gue_port;
+  settings.ipip = !options.no_ipip;
+  if (!settings.ipip && settings.gue_port == 0)
+    throw std::runtime_error("--no-ipip and --gue-port 0 leave nothing to decapsulate; leave one of them out");
+  return settings;
+}
+
+int attach(const Options& options) {
+  std::optional<XdpMode> mode;
+  if (options.mode != "auto") mode = options.mode == "native" ? XdpMode::native : XdpMode::generic;
+  if (options.pin) require_bpf_file_system();  // before anything changes
+  const Attach done = attach_decap(options.interface, settings_of(options), mode);
+  // Pins that are there must not go on showing the program that was replaced.
+  if (options.pin || pins_of(options.interface)) pin_decap(find_decap(options.interface).value(), options.interface);
+  if (options.json) return status(options);
+  const DecapStatus now = status_of(find_decap(options.interface).value());
+  fmt::print("{}: decapsulation {}, {} mode, {} source{}, {} local address{}\n", options.interface,
+             done == Attach::fresh ? "attached" : "updated", to_text(now.mode), now.settings.sources.size(),
+             now.settings.sources.size() == 1 ? "" : "s", now.settings.locals.size(),
+             now.settings.locals.size() == 1 ? "" : "es");
+  return 0;
+}
+
+int detach(const Options& options) {
+  const auto program = find_decap(options.interface);
+  if (program) program->detach();
+  const bool had_pins = unpin_decap(options.interface);
+  if (options.json)
+    fmt::print("{}\n", nlohmann::ordered_json{{"interface", options.interface}, {"attached", false}}.dump(2));
+  else
+    fmt::print("{}: {}\n", options.interface,
+               program    ? "decapsulation detached"
+               : had_pins ? "left-over pins removed"
+                          : "nothing was attached");
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Decapsulation of load-balanced packets (IPIP, GUE) on a backend's interface"};
+  app.require_subcommand(1);
+  Options options;
+  const auto subcommand = [&](const char* name, const char* what) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    sub->add_option("interface", options.interface, "the interface that encapsulated packets come in on")->required();
+    sub->add_flag("--json", options.json, "answer in JSON");
+    return sub;
+  };
+  CLI::App* attach_command = subcommand("attach", "start decapsulation, or change what it accepts without a gap");
+  attach_command->add_option("--source", options.sources, "accept from this prefix: the load balancers (repeatable)")
+      ->required();
+  attach_command->add_option("--local", options.locals,
+                             "our address that tunnels end at (repeatable; default: the interface's addresses now)");
+  attach_command->add_option("--gue-port", options.gue_port, "UDP port of GUE; 0: no GUE")->capture_default_str();
+  attach_command->add_flag("--no-ipip", options.no_ipip, "leave IPIP alone");
+  attach_command->add_option("--mode", options.mode, "where XDP runs: native in the driver, generic in the stack")
+      ->check(CLI::IsMember({"auto", "native", "generic"}))
+      ->capture_default_str();
+  attach_command->add_flag("--pin", options.pin, "also pin program and maps under /sys/fs/bpf/guideway");
+  CLI::App* detach_command = subcommand("detach", "stop decapsulation and remove its pins");
+  subcommand("status", "show settings and counters; exit code 3 when not attached");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kWrongUsage;
+  }
+  if (*attach_command) return attach(options);
+  if (*detach_command) return detach(options);
+  return status(options);
+}
+
+}  // namespace
+}  // namespace guideway::bpf
+
+int main(int argc, char** argv) {
+  libbpf_set_print(nullptr);  // our errors are sentences of our own
+  try {
+    return guideway::bpf::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "guideway-backend: {}\n", error.what());
+    return guideway::bpf::kFailed;
+  }
+}
