@@ -176,7 +176,7 @@ lab_start_backends() {
   local host
   for host in "${LAB_BACKENDS[@]}"; do
     lab_start_nginx "$host" || return 1
-    lab_exec "$host" "$LAB_BUILD/bpf/guideway-backend" attach --interface eth0 \
+    lab_exec "$host" "$LAB_BUILD/bpf/guideway-backend" attach eth0 \
       --source 10.2.0.2/32 --source fd00:2::2/128 >>"$LAB_DIR/$host/run/guideway-backend.log" 2>&1 || return 1
   done
 }
