@@ -54,7 +54,7 @@ std::string description(const Value& value) {
     std::string operator()(bool v) const { return v ? "the boolean true" : "the boolean false"; }
     std::string operator()(std::int64_t v) const { return "the integer " + std::to_string(v); }
     std::string operator()(double) const { return "a number with a fraction"; }
-    std::string operator()(const std::string& v) const { return "the string " + quoted(v); }
+    std::string operator()(const std::string& v) const { return "the string " + in_quotes(v); }
     std::string operator()(Date) const { return "a date or time"; }
     std::string operator()(const List&) const { return "a list"; }
     std::string operator()(const Table&) const { return "a table"; }

@@ -31,7 +31,7 @@ std::string names(const std::array<Unit, N>& units) {
 template <std::size_t N>
 std::optional<std::int64_t> quantity(const Field& field, const std::array<Unit, N>& units, std::string_view example) {
   const auto* text = std::get_if<std::string>(&field.value.data);
-  const std::string wanted = "a string with a unit, like " + quoted(example);
+  const std::string wanted = "a string with a unit, like " + in_quotes(example);
   if (text == nullptr) return field.wants(wanted);
   const std::size_t digits = std::min(text->find_first_not_of("0123456789"), text->size());
   if (digits == 0 || digits > 9) return field.wants(wanted);
@@ -43,7 +43,7 @@ std::optional<std::int64_t> quantity(const Field& field, const std::array<Unit, 
     return count * unit.factor;
   }
   if (unit_name.empty()) return field.error("has no unit; write " + names(units) + " behind the number");
-  return field.error("has the unknown unit " + quoted(unit_name) + "; use " + names(units));
+  return field.error("has the unknown unit " + in_quotes(unit_name) + "; use " + names(units));
 }
 
 std::string range(const std::string& min, const std::string& max, const std::string& found) {
@@ -129,12 +129,12 @@ std::optional<std::uint32_t> mebibytes_in(const Field& field, std::uint32_t min,
 std::optional<std::size_t> choice_of(const Field& field, const std::vector<std::string>& words) {
   std::string wanted;
   for (const std::string& word : words)
-    wanted += (wanted.empty() ? "" : &word == &words.back() ? " or " : ", ") + quoted(word);
+    wanted += (wanted.empty() ? "" : &word == &words.back() ? " or " : ", ") + in_quotes(word);
   const auto* text = std::get_if<std::string>(&field.value.data);
   if (text == nullptr) return field.wants(wanted);
   const auto found = std::find(words.begin(), words.end(), *text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-  return field.error("must be " + wanted + ", not " + quoted(*text) + field.review.did_you_mean(*text, words));
+  return field.error("must be " + wanted + ", not " + in_quotes(*text) + field.review.did_you_mean(*text, words));
 }
 
 std::optional<std::string> text(const Field& field) {
@@ -144,7 +144,7 @@ std::optional<std::string> text(const Field& field) {
   if (text->size() > kTextBytesMax) return field.error("is longer than 255 bytes");
   const auto fits = [](char c) { return c > ' ' && c < 0x7f; };
   if (!std::all_of(text->begin(), text->end(), fits))
-    return field.error("must be printable ASCII without spaces, not " + quoted(*text));
+    return field.error("must be printable ASCII without spaces, not " + in_quotes(*text));
   return *text;
 }
 
@@ -156,7 +156,7 @@ bool is_name(std::string_view text) {
 std::optional<std::string> name(const Field& field) {
   const auto* text = std::get_if<std::string>(&field.value.data);
   if (text == nullptr) return field.wants("a name");
-  if (!is_name(*text)) return field.error("must be 1 to 63 of a-z, 0-9, _ and -, not " + quoted(*text));
+  if (!is_name(*text)) return field.error("must be 1 to 63 of a-z, 0-9, _ and -, not " + in_quotes(*text));
   return *text;
 }
 
@@ -164,9 +164,9 @@ std::optional<IpAddress> address(const Field& field) {
   const auto* text = std::get_if<std::string>(&field.value.data);
   if (text == nullptr) return field.wants("an IP address");
   const auto ip = parse_ip(*text);
-  if (!ip) return field.error("must be an IPv4 or IPv6 address, not " + quoted(*text));
+  if (!ip) return field.error("must be an IPv4 or IPv6 address, not " + in_quotes(*text));
   if (ip->is_v4() && text->find(':') != std::string::npos)
-    return field.error("is the IPv4-mapped " + quoted(*text) + "; write " + quoted(guideway::to_text(*ip)));
+    return field.error("is the IPv4-mapped " + in_quotes(*text) + "; write " + in_quotes(guideway::to_text(*ip)));
   return ip;
 }
 
@@ -182,9 +182,9 @@ std::optional<MacAddress> unicast_mac(const Field& field) {
   const auto* text = std::get_if<std::string>(&field.value.data);
   if (text == nullptr) return field.wants("a MAC address");
   const auto mac = parse_mac(*text);
-  if (!mac) return field.error("must be a MAC address like \"02:00:5e:10:00:01\", not " + quoted(*text));
+  if (!mac) return field.error("must be a MAC address like \"02:00:5e:10:00:01\", not " + in_quotes(*text));
   if ((mac->bytes[0] & 1) != 0 || *mac == MacAddress{})
-    return field.error("must be a unicast MAC address, not " + quoted(*text));
+    return field.error("must be a unicast MAC address, not " + in_quotes(*text));
   return mac;
 }
 

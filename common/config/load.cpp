@@ -16,7 +16,7 @@ constexpr std::int64_t kSchema = 1;
 
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
 Config read_config(const Table& document, const std::string& directory, Review& review) {

@@ -9,7 +9,7 @@ namespace guideway::config {
 void Names::add(const std::string& name, Section& section) {
   if (!is_name(name))
     section.review().error(section.place(),
-                           "the name of a " + noun_ + " must be 1 to 63 of a-z, 0-9, _ and -, not " + quoted(name));
+                           "the name of a " + noun_ + " must be 1 to 63 of a-z, 0-9, _ and -, not " + in_quotes(name));
   names_.push_back(name);
   places_.push_back(section.place());
   used_.push_back(false);
@@ -20,7 +20,7 @@ std::optional<std::size_t> Names::find(const Field& field) {
   if (name == nullptr) return field.wants("the name of a " + noun_);
   const auto found = std::find(names_.begin(), names_.end(), *name);
   if (found == names_.end())
-    return field.error("names the " + noun_ + " " + quoted(*name) + ", which does not exist" +
+    return field.error("names the " + noun_ + " " + in_quotes(*name) + ", which does not exist" +
                        field.review.did_you_mean(*name, names_));
   const auto position = static_cast<std::size_t>(found - names_.begin());
   used_[position] = true;
@@ -30,7 +30,7 @@ std::optional<std::size_t> Names::find(const Field& field) {
 void Names::warn_unused(Review& review) const {
   for (std::size_t i = 0; i < names_.size(); i++)
     if (!used_[i])
-      review.warning(places_[i], noun_ + " " + quoted(names_[i]) + " is not used; remove it or refer to it");
+      review.warning(places_[i], noun_ + " " + in_quotes(names_[i]) + " is not used; remove it or refer to it");
 }
 
 }  // namespace guideway::config

@@ -33,8 +33,8 @@ void require_next_hop(Section& section, const std::vector<Vip>& vips, Family fam
   };
   const auto vip = std::find_if(vips.begin(), vips.end(), needs_it);
   if (is_there || vip == vips.end() || section.has(key)) return;
-  section.review().error(
-      section.place(), "missing key " + std::string(key) + " in bgp: VIP " + quoted(vip->name) + " is to be announced");
+  section.review().error(section.place(), "missing key " + std::string(key) + " in bgp: VIP " + in_quotes(vip->name) +
+                                              " is to be announced");
 }
 
 void judge_session(Section& section, const std::vector<Vip>& vips, const Bgp& bgp) {

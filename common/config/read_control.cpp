@@ -12,7 +12,7 @@ constexpr std::size_t kRunDirBytesMax = sizeof(sockaddr_un::sun_path) - sizeof("
 
 std::optional<std::string> directory(const Field& field) {
   const auto path = text(field);
-  if (path && path->front() != '/') return field.error("must be an absolute path, not " + quoted(*path));
+  if (path && path->front() != '/') return field.error("must be an absolute path, not " + in_quotes(*path));
   return path;
 }
 

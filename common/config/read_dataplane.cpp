@@ -23,13 +23,13 @@ std::optional<std::string> kernel_path(const Field& field) {
   const std::vector<std::string> words{"auto", "steer", "copy", "none"};
   if (std::find(words.begin(), words.end(), *path) != words.end()) return path;
   return field.error("must be \"auto\", \"steer\", \"copy\", \"none\" or a device like \"net_tap0,iface=gw0\", not " +
-                     quoted(*path) + field.review.did_you_mean(*path, words));
+                     in_quotes(*path) + field.review.did_you_mean(*path, words));
 }
 
 std::optional<std::string> interface_name(const Field& field) {
   const auto name = text(field);
   if (name && (name->size() > kInterfaceNameMax || name->find('/') != std::string::npos))
-    return field.error("must be a kernel interface: at most 15 characters and no '/', not " + quoted(*name));
+    return field.error("must be a kernel interface: at most 15 characters and no '/', not " + in_quotes(*name));
   return name;
 }
 
@@ -60,9 +60,11 @@ void read_ports(Section& section, std::vector<Port>& ports) {
     read_port(element, port);
     for (const Port& other : ports) {
       if (!port.name.empty() && port.name == other.name)
-        element.review().error(element.place_of("name"), "there are two ports " + quoted(port.name) + "; rename one");
+        element.review().error(element.place_of("name"),
+                               "there are two ports " + in_quotes(port.name) + "; rename one");
       if (!port.device.empty() && port.device == other.device)
-        element.review().error(element.place_of("device"), "port " + quoted(other.name) + " has this device already");
+        element.review().error(element.place_of("device"),
+                               "port " + in_quotes(other.name) + " has this device already");
     }
     ports.push_back(std::move(port));
   });

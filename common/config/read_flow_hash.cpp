@@ -27,12 +27,12 @@ std::optional<FlowHashSecret> read_key(const Field& field, const std::string& di
   if (!name) return std::nullopt;
   const std::string path = name->front() == '/' ? *name : directory + "/" + *name;
   const FileText file = read_file(path, kKeyFileBytesMax);
-  if (!file.error.empty()) return field.error(quoted(path) + " cannot be read: " + file.error);
+  if (!file.error.empty()) return field.error(in_quotes(path) + " cannot be read: " + file.error);
   const auto secret = parse_secret(file.text);
-  if (!secret) return field.error(quoted(path) + " must hold 32 hex digits; make them with: openssl rand -hex 16");
+  if (!secret) return field.error(in_quotes(path) + " must hold 32 hex digits; make them with: openssl rand -hex 16");
   if ((file.mode & S_IROTH) != 0)
     field.review.warning(field.value.place,
-                         "key_file " + quoted(path) + " can be read by everyone; fix: chmod o= " + printable(path));
+                         "key_file " + in_quotes(path) + " can be read by everyone; fix: chmod o= " + printable(path));
   return secret;
 }
 

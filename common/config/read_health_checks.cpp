@@ -30,13 +30,13 @@ std::optional<StatusRange> status_range(const Field& field) {
   if (parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == '-')
     parsed = std::from_chars(parsed.ptr + 1, end, range.max);
   if (parsed.ec != std::errc{} || parsed.ptr != end || range.min < 100 || range.max > 599 || range.min > range.max)
-    return field.error("must be a status or a range within 100 to 599 like \"200-299\", not " + quoted(*text));
+    return field.error("must be a status or a range within 100 to 599 like \"200-299\", not " + in_quotes(*text));
   return range;
 }
 
 std::optional<std::string> url_path(const Field& field) {
   const auto path = text(field);
-  if (path && path->front() != '/') return field.error("must begin with '/', not " + quoted(*path));
+  if (path && path->front() != '/') return field.error("must begin with '/', not " + in_quotes(*path));
   return path;
 }
 

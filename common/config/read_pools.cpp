@@ -31,14 +31,14 @@ void read_backend(Section& section, Taken& taken, Backend& backend) {
     const Place place = section.place_of("name");
     const auto [first, is_new] = taken.names.try_emplace(backend.name, place);
     if (!is_new)
-      section.review().error(place, "backend " + quoted(backend.name) + " is in " + at(first->second) + " already");
+      section.review().error(place, "backend " + in_quotes(backend.name) + " is in " + at(first->second) + " already");
   }
   if (address) {
     const Place place = section.place_of("address");
     const auto [first, is_new] = taken.addresses.try_emplace(*address, backend.name, place);
     if (!is_new)
       section.review().error(place, "address " + to_text(*address) + " is that of backend " +
-                                        quoted(first->second.first) + " already (" + at(first->second.second) + ")");
+                                        in_quotes(first->second.first) + " already (" + at(first->second.second) + ")");
     backend.address = *address;
   }
 }
@@ -48,10 +48,10 @@ void judge_size(Section& section, const Pool& pool) {
   const std::size_t count = pool.backends.size();
   const auto takes_flows = [](const Backend& backend) { return backend.weight > 0; };
   const bool any_weight = std::any_of(pool.backends.begin(), pool.backends.end(), takes_flows);
-  if (count == 0) review.warning(section.place(), "pool " + quoted(pool.name) + " has no backend: all is dropped");
-  if (count == 1) review.warning(section.place(), "pool " + quoted(pool.name) + " has one backend: no redundancy");
+  if (count == 0) review.warning(section.place(), "pool " + in_quotes(pool.name) + " has no backend: all is dropped");
+  if (count == 1) review.warning(section.place(), "pool " + in_quotes(pool.name) + " has one backend: no redundancy");
   if (count > 0 && !any_weight)
-    review.warning(section.place(), "pool " + quoted(pool.name) + " has weight 0 everywhere: all is dropped");
+    review.warning(section.place(), "pool " + in_quotes(pool.name) + " has weight 0 everywhere: all is dropped");
   if (count > kBackendsPerPoolMax)
     review.error(section.place_of("backends"), "backends has " + std::to_string(count) + " elements; a pool takes " +
                                                    std::to_string(kBackendsPerPoolMax));

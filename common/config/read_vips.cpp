@@ -19,26 +19,34 @@ std::string to_text(IpProto protocol) {
 class Services {
  public:
   void add(const Vip& vip, Place place, Review& review) {
-    const auto [other, is_new] =
-        services_.try_emplace({vip.address, vip.port, static_cast<int>(vip.protocol)}, vip.name, place);
+    const auto [other, is_new] = services_.try_emplace({vip.address, vip.port, vip.protocol}, Holder{vip, place});
     if (!is_new)
-      review.error(place, "VIP " + quoted(other->second.name) + " (line " + std::to_string(other->second.place.line) +
-                              ") has " + to_text_with_port(vip.address, vip.port) + " " + to_text(vip.protocol) +
-                              " already");
-    const auto [first, is_first] = addresses_.try_emplace(vip.address, vip);
-    if (!is_first && first->second.unserved != vip.unserved)
-      review.error(place, "unserved differs from VIP " + quoted(first->second.name) + ", but " +
+      review.error(place, "VIP " + in_quotes(other->second.vip.name) + " (line " +
+                              std::to_string(other->second.place.line) + ") has " +
+                              to_text_with_port(vip.address, vip.port) + " " + to_text(vip.protocol) + " already");
+    const auto [first, is_first] = addresses_.try_emplace(vip.address, Holder{vip, place});
+    if (!is_first && first->second.vip.unserved != vip.unserved)
+      review.error(place, "unserved differs from VIP " + in_quotes(first->second.vip.name) + ", but " +
                               guideway::to_text(vip.address) + " is one address with one rule; make both equal");
+  }
+
+  // A packet encapsulated to a VIP would come back to us.
+  void refuse_as_backends(const std::vector<Pool>& pools, Review& review) const {
+    for (const Pool& pool : pools)
+      for (const Backend& backend : pool.backends)
+        if (const auto found = addresses_.find(backend.address); found != addresses_.end())
+          review.error(found->second.place,
+                       "VIP " + in_quotes(found->second.vip.name) + " has the address of backend " +
+                           in_quotes(pool.name + "/" + backend.name) + "; give the backend its own");
   }
 
  private:
   struct Holder {
-    std::string name;
+    Vip vip;
     Place place;
-    Holder(std::string n, Place p) : name(std::move(n)), place(p) {}
   };
-  std::map<std::tuple<IpAddress, std::uint16_t, int>, Holder> services_;
-  std::map<IpAddress, Vip> addresses_;
+  std::map<std::tuple<IpAddress, std::uint16_t, IpProto>, Holder> services_;
+  std::map<IpAddress, Holder> addresses_;
 };
 
 void read_vip(Section& section, Names& pool_names, Services& services, Vip vip, std::vector<Vip>& vips) {
@@ -64,18 +72,6 @@ void read_vip(Section& section, Names& pool_names, Services& services, Vip vip, 
   }
 }
 
-// A packet encapsulated to a VIP would come back to us.
-void refuse_vips_as_backends(Section& root, const Config& config) {
-  std::map<IpAddress, std::string> vip_names;
-  for (const Vip& vip : config.vips) vip_names.try_emplace(vip.address, vip.name);
-  for (const Pool& pool : config.pools)
-    for (const Backend& backend : pool.backends)
-      if (const auto vip = vip_names.find(backend.address); vip != vip_names.end())
-        root.review().error(root.place_of("vip"), "backend " + quoted(pool.name + "/" + backend.name) +
-                                                      " has the address of VIP " + quoted(vip->second) +
-                                                      "; give the backend's own address");
-}
-
 }  // namespace
 
 void read_vips(Section& root, Names& pool_names, Config& config) {
@@ -91,7 +87,7 @@ void read_vips(Section& root, Names& pool_names, Config& config) {
       section.review().error(section.place(), "here are more than " + std::to_string(config.dataplane.vips_max) +
                                                   " VIPs in all; raise dataplane.vips_max");
   });
-  refuse_vips_as_backends(root, config);
+  services.refuse_as_backends(config.pools, root.review());
 }
 
 }  // namespace guideway::config

@@ -19,7 +19,7 @@ void Review::add(Severity severity, Place place, std::string message) {
 std::string Review::did_you_mean(std::string_view word, std::span<const std::string> candidates) const {
   if (diagnostics_.size() >= kDiagnosticsMax) return "";
   const std::string* found = nearest(word, candidates);
-  return found == nullptr ? "" : "; did you mean " + quoted(*found) + "?";
+  return found == nullptr ? "" : "; did you mean " + in_quotes(*found) + "?";
 }
 
 std::vector<Diagnostic> Review::in_order_of_the_file() && {

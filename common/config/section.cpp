@@ -24,7 +24,7 @@ Section::~Section() {
     if (std::find(taken_.begin(), taken_.end(), entry.key) != taken_.end()) continue;
     std::string hint = review_.did_you_mean(entry.key, taken_);
     if (hint.empty()) hint = "; remove it";
-    review_.error(entry.place, "unknown key " + quoted(entry.key) + where + hint);
+    review_.error(entry.place, "unknown key " + in_quotes(entry.key) + where + hint);
   }
 }
 

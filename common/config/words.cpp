@@ -18,7 +18,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   const bool cut = text.size() > kQuotedMax;
   return '"' + printable(text.substr(0, kQuotedMax)) + (cut ? "…\"" : "\"");
 }

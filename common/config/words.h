@@ -13,7 +13,7 @@ namespace guideway::config {
 std::string printable(std::string_view text);
 
 // In double quotes, printable, and cut when long.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // How many insertions, deletions, replacements and swaps of neighbours lead from one word to the other.
 std::size_t edit_distance(std::string_view a, std::string_view b);

@@ -1,0 +1,45 @@
+// A file in a directory of its own, loaded: for the tests of common/config.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/config/load.h"
+
+namespace guideway::config {
+
+// A temporary directory, removed with its files at the end. Names one after the other, so tests may have several.
+class Directory {
+ public:
+  Directory();
+  ~Directory();
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  std::string path(std::string_view name) const;
+  std::string write(std::string_view name, std::string_view text, unsigned mode = 0600) const;  // gives its path
+
+ private:
+  std::string path_;
+};
+
+// All that a valid file needs; what a test adds begins in [dataplane].
+inline constexpr std::string_view kBase = R"(schema = 1
+flow_hash.key_file = "key"
+[[dataplane.port]]
+name = "uplink"
+device = "net_null0"
+[dataplane]
+worker_cores = [1]
+)";
+
+// Loads kBase with `text` behind it.
+LoadResult load_with_base(std::string_view text);
+
+// One line per diagnostic: "LINE:COLUMN error: MESSAGE".
+std::string summary(const LoadResult& result);
+
+// The summary of load_with_base(text), with lines counted from the first of `text`.
+std::string problems_of(std::string_view text);
+
+}  // namespace guideway::config
