@@ -23,7 +23,7 @@ constexpr milliseconds kBackoffMin{200};
 constexpr milliseconds kBackoffMax{2000};
 constexpr milliseconds kConnectTimeout{2000};
 constexpr milliseconds kShutdownTimeout{200};
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = 16384;
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -65,8 +65,7 @@ std::vector<IpAddress> flagged_addresses(const TablesView& view) {
   for (const VipRecord& vip : view.vips)
     if ((vip.flags & kVipAnnounce) != 0) flagged.push_back(vip.address);
   std::ranges::sort(flagged);
-  const auto repeated = std::ranges::unique(flagged);
-  flagged.erase(repeated.begin(), repeated.end());
+  flagged.erase(std::unique(flagged.begin(), flagged.end()), flagged.end());
   return flagged;
 }
 
@@ -205,7 +204,7 @@ void Announcer::explain_untold() {
     if (!session_.has_next_hop(family))
       error_ = name + " VIPs are not announced: set bgp.next_hop" + name.back();
     else if (!session_.peer_takes(family))
-      error_ = name + " VIPs are not announced: " + peer_ + " takes no " + name + " routes; give it such a channel";
+      error_ = name + " VIPs are not announced: the BGP daemon takes no such routes; give it a channel for them";
   }
 }
 

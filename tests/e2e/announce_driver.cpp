@@ -29,8 +29,8 @@ config::Bgp bgp_config(char** arguments) {
   config.source = parse_ip(arguments[3]).value();
   config.local_as = static_cast<std::uint32_t>(std::stoul(arguments[4]));
   config.router_id = parse_ip(arguments[5]).value();
-  config.next_hop4 = parse_ip("192.0.2.1");
-  config.next_hop6 = parse_ip("2001:db8:ffff::1");
+  config.next_hop4 = parse_ip("192.0.2.11");
+  config.next_hop6 = parse_ip("2001:db8:ff::11");
   return config;
 }
 

@@ -176,7 +176,7 @@ def test(directory):
         case("a new speaker announces again", wait(lambda: routed(VIP4) and routed(VIP6)), 6)
 
         driver.process.send_signal(signal.SIGSTOP)
-        case("a stopped speaker is withdrawn by the hold time", wait(lambda: not routed(VIP4)), 4)
+        case("a stopped speaker is withdrawn by the hold time", wait(lambda: not routed(VIP4)), 4.5)
         driver.process.send_signal(signal.SIGCONT)
         case("and comes back when it continues", wait(lambda: routed(VIP4)), 8)
 

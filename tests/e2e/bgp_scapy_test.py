@@ -110,7 +110,7 @@ def test(listener, say):
     say("vips " + " ".join(VIPS4 + VIPS6))
     case("all routes arrive", daemon.read_until(prefixes(VIPS4, VIPS6)))
     case("with the attributes of an iBGP route", daemon.wrong == [] and daemon.attributes == {
-        (ORIGIN, 0), (AS_PATH, 0), (NEXT_HOP, "192.0.2.1"), (MP_REACH, "2001:db8:ffff::1"), (LOCAL_PREF, 100)})
+        (ORIGIN, 0), (AS_PATH, 0), (NEXT_HOP, "192.0.2.11"), (MP_REACH, "2001:db8:ff::11"), (LOCAL_PREF, 100)})
     say("vips " + " ".join(VIPS4[5:] + VIPS6[:-300]))
     case("some are withdrawn", daemon.read_until(prefixes(VIPS4[5:], VIPS6[:-300])))
     say("shutdown")
