@@ -4,8 +4,6 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -46,28 +44,6 @@ void redirect_dpdk_log() {
   if (stream == nullptr) return;
   setvbuf(stream, nullptr, _IOLBF, 0);
   rte_openlog_stream(stream);
-}
-
-void require_root() {
-  if (geteuid() != 0) throw StartError("guideway-dataplane needs root for its network devices; start it with sudo");
-}
-
-void require_cores(const config::Dataplane& config) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  const auto require = [&](std::uint32_t core, const char* key) {
-    if (core >= CPU_SETSIZE || !CPU_ISSET(core, &allowed))
-      throw StartError(
-          "core {} of dataplane.{} does not exist or is not ours to use: this process may run on {} cores; "
-          "choose among those that `taskset -pc $$` lists",
-          core, key, CPU_COUNT(&allowed));
-  };
-  require(config.main_core, "main_core");
-  for (const std::uint32_t core : config.worker_cores) require(core, "worker_cores");
-  if (config.worker_cores.size() >= RTE_MAX_LCORE)
-    throw StartError("dataplane.worker_cores names {} cores, DPDK takes at most {}", config.worker_cores.size(),
-                     RTE_MAX_LCORE - 1);
 }
 
 std::string read_file(const char* path) {
@@ -119,8 +95,6 @@ std::vector<std::string> eal_arguments(const config::Dataplane& config, Hugepage
 }
 
 Eal::Eal(const config::Dataplane& config) {
-  require_root();
-  require_cores(config);
   const HugepagePool hugepages = parse_hugepages(read_file("/proc/meminfo"));
   std::vector<std::string> arguments = eal_arguments(config, hugepages);
   std::vector<char*> argv;

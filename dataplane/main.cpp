@@ -8,8 +8,8 @@
 #include "common/config/load.h"
 #include "common/shm/handover.h"
 #include "common/shm/tables_reader.h"
-#include "dataplane/cpu_features.h"
 #include "dataplane/eal.h"
+#include "dataplane/host_requirements.h"
 #include "dataplane/log.h"
 #include "dataplane/main_loop.h"
 #include "dataplane/port_set.h"
@@ -36,8 +36,10 @@ config::Config load(const Options& options) {
 
 void run(const Options& options) {
   require_cpu_features();
+  require_root();
   const config::Config config = load(options);
-  // Beyond this point the configuration is valid and the processor runs our code.
+  require_cores(config.dataplane);
+  // Beyond this point the configuration is valid, and the host has what it names.
 
   TerminationSignals signals;
   StatsSegment stats(config.dataplane);

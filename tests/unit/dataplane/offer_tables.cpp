@@ -1,6 +1,7 @@
 // Stands in for the control plane in tests of the data plane alone: builds tables from a configuration file (all
 // backends healthy; next hop and sources as the file says, so every port needs next_hop_mac and source_addresses),
-// offers them, prints "offered", and stays until its standard input ends.
+// offers them, prints "offered", and stays until its standard input ends. Then it prints the counters that are not 0,
+// summed over the workers, as "name value".
 //
 //   offer_tables guideway.toml
 #include <unistd.h>
@@ -43,6 +44,15 @@ DesiredTables desired(const config::Config& config, const PortInfo& port) {
   return tables;
 }
 
+void print_counters(const StatsHeader& header) {
+  for (std::uint32_t i = 0; i < kCounterCount; i++) {
+    std::uint64_t sum = 0;
+    for (std::uint32_t w = 0; w < header.worker_count; w++)
+      sum += stats_of(const_cast<StatsHeader&>(header), WorkerId{w}).block->counters[i].load();
+    if (sum > 0) std::printf("%s %lu\n", kCounters[i].name.data(), sum);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,5 +80,6 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   for (char c; read(STDIN_FILENO, &c, 1) > 0;) {
   }
+  print_counters(header);
   return 0;
 }

@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# guideway-dataplane over real ports, without a control plane: ports_test.sh GUIDEWAY_DATAPLANE OFFER_TABLES
+#
+#   ┌ client ─────────────┐  veth  ┌ lb ─────────────────────┐
+#   │ c1 10.9.0.1   next  ├────────┤ eth1 10.9.0.2           │    VIP 203.0.113.10, its backend 10.9.0.3 is
+#   │ hop of all backends │        │ guideway-dataplane      │    nowhere: what leaves for it is captured on c1
+#   └─────────────────────┘        └─────────────────────────┘
+#
+# TAP on stdout.
+set -uo pipefail
+dataplane=$(realpath "$1")
+offer_tables=$(realpath "$2")
+client=gwt-dpc-$$ lb=gwt-dpl-$$
+dir=$(mktemp -d)
+pids=()
+number=0
+
+clean_up() {
+  for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done
+  wait 2>/dev/null
+  ip netns del "$client" 2>/dev/null
+  ip netns del "$lb" 2>/dev/null
+  rm -rf "$dir"
+}
+trap clean_up EXIT
+
+check() {  # name, command …: one case
+  local name=$1
+  shift
+  number=$((number + 1))
+  if "$@" >"$dir/why" 2>&1; then
+    echo "ok $number - $name"
+  else
+    echo "not ok $number - $name"
+    sed 's/^/# /' "$dir/why" "$dir/log" "$dir/counters" 2>/dev/null
+  fi
+}
+
+make_lab() {
+  ip netns add "$client" && ip netns add "$lb"
+  ip link add eth1 netns "$lb" type veth peer name c1 netns "$client"
+  ip -n "$client" link set c1 address 02:00:00:00:00:01
+  ip -n "$client" addr add 10.9.0.1/24 dev c1
+  ip -n "$lb" addr add 10.9.0.2/24 dev eth1
+  for end in "$client c1" "$lb eth1"; do
+    # shellcheck disable=SC2086
+    set -- $end
+    ip -n "$1" link set lo up && ip -n "$1" link set "$2" up
+    ip netns exec "$1" ethtool -K "$2" tx off gro off gso off tso off >/dev/null
+  done
+  ip -n "$client" route add 203.0.113.0/24 via 10.9.0.2
+}
+
+configure() {  # device [kernel [worker_cores [memory]]] → $dir/guideway.toml
+  mkdir -p "$dir/run"
+  cat >"$dir/guideway.toml" <<TOML
+schema = 1
+[dataplane]
+worker_cores = ${3:-[1]}
+memory = "${4:-256MiB}"
+hugepages = "off"
+[[dataplane.port]]
+name = "wan"
+device = "$1"
+kernel = "${2:-auto}"
+next_hop_mac = "02:00:00:00:00:01"
+source_addresses = ["10.9.0.2"]
+[pool.web]
+encap = "ipip"
+backends = [{ name = "b1", address = "10.9.0.3" }]
+[vip.web]
+address = "203.0.113.10"
+port = 80
+pool = "web"
+[control]
+run_dir = "$dir/run"
+TOML
+}
+
+start() {  # [arguments …] → $started
+  ip netns exec "$lb" "$dataplane" --config "$dir/guideway.toml" "$@" 2>"$dir/log" &
+  started=$!
+  pids+=("$started")
+}
+
+# Tables stay offered until descriptor 9 is closed; then the counters are in $dir/counters.
+offer() {
+  mkfifo "$dir/stay" 2>/dev/null
+  ip netns exec "$lb" "$offer_tables" "$dir/guideway.toml" <"$dir/stay" >"$dir/counters" 2>&1 &
+  offering=$!
+  pids+=("$offering")
+  exec 9>"$dir/stay"
+  eventually grep -q offered "$dir/counters"
+}
+end_offer() {
+  exec 9>&-
+  wait "$offering"
+}
+
+eventually() {  # command …, within 5 s
+  for _ in $(seq 100); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+stop() {  # exits with 0, promptly
+  kill -TERM "$started"
+  timeout 3 tail --pid="$started" -f /dev/null || return 1
+  wait "$started"
+}
+
+counted() {  # name value: exactly that, 0 included
+  [ "$(awk -v name="$1" '$1 == name { print $2 }' "$dir/counters")" = "${2#0}" ]
+}
+
+refuses() {  # words …: the last line of a start that fails contains them
+  ip netns exec "$lb" timeout 10 "$dataplane" --config "$dir/guideway.toml" 2>"$dir/refusal"
+  local code=$?
+  tail -1 "$dir/refusal"
+  [ "$code" -eq 1 ] && tail -1 "$dir/refusal" | grep -qF -- "$*"
+}
+
+make_pcap() {  # 100 packets to the VIP, 20 to the host
+  /usr/bin/python3 - "$dir/in.pcap" <<'PYTHON'
+import sys
+from scapy.all import Ether, IP, TCP, wrpcap
+def syn(to, port):
+    return Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="198.51.100.7", dst=to) / TCP(sport=port, dport=80)
+wrpcap(sys.argv[1], [syn("203.0.113.10", 1000 + i) for i in range(100)] + [syn("10.9.0.2", i) for i in range(20)])
+PYTHON
+}
+packets_in() {  # file [filter]
+  tcpdump -nr "$1" "${@:2}" 2>/dev/null | wc -l
+}
+
+over_pcap() {  # kernel
+  configure "net_pcap0,rx_pcap=$dir/in.pcap,tx_pcap=$dir/out.pcap" "$1"
+  start --wait-for-tables
+  offer || return 1
+  sleep 0.5
+  end_offer
+}
+
+encapsulates() {  # a SYN from the client comes back encapsulated
+  ip netns exec "$client" timeout 5 tcpdump -ni c1 -c 1 'ip proto 4 and dst 10.9.0.3' >"$dir/capture" 2>&1 &
+  local capture=$!
+  eventually grep -q listening "$dir/capture" || return 1
+  for _ in 1 2 3 4; do
+    ip netns exec "$client" timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.10/80' 2>/dev/null
+    kill -0 $capture 2>/dev/null || break
+  done
+  wait $capture
+  cat "$dir/capture"
+  grep -q '203.0.113.10.80' "$dir/capture"
+}
+pings() {
+  ip netns exec "$client" ping -c 3 -i 0.2 -W 1 "$1"
+}
+
+serves_over() {  # device kernel host-address
+  configure "$1" "$2"
+  start
+  offer || return 1
+  [ -z "${4:-}" ] || ip -n "$lb" addr add "$3/32" dev "$4" || return 1
+  pings "$3" && encapsulates
+}
+
+left_alone() {
+  ! ip -n "$lb" link show eth1 | grep -q xdp
+}
+
+make_lab
+make_pcap
+
+check 'pcap: packets go through with --wait-for-tables' over_pcap none
+check 'pcap: SIGTERM ends it with 0' stop
+check 'pcap: 100 packets left encapsulated' test "$(packets_in "$dir/out.pcap" 'ip proto 4')" -eq 100
+check 'pcap: received 120' counted rx_packets 120
+check 'pcap: sent 100' counted tx_packets 100
+check 'pcap: 20 for the kernel have no way there' counted drop_no_kernel_path 20
+
+check 'pcap as kernel path: packets go through' over_pcap "net_pcap1,rx_pcap=$dir/in.pcap,tx_pcap=$dir/kernel.pcap"
+check 'pcap as kernel path: SIGTERM ends it with 0' stop
+check 'pcap as kernel path: 20 for the kernel' test "$(packets_in "$dir/kernel.pcap" 'dst 10.9.0.2')" -eq 20
+check 'pcap as kernel path: to_kernel counted' counted to_kernel_packets 20
+check 'pcap as kernel path: from_kernel counted' counted from_kernel_packets 120
+check 'pcap as kernel path: the kernel'\''s packets left' counted from_kernel_tx_packets 120
+
+check 'AF_PACKET: ping and VIP' serves_over net_af_packet0,iface=eth1 copy 10.9.0.2
+end_offer
+check 'AF_PACKET: SIGTERM ends it with 0' stop
+
+check 'AF_XDP: ping and VIP' serves_over net_af_xdp0,iface=eth1 steer 10.9.0.2
+check 'a second data plane is refused' refuses 'another data plane'
+kill -9 "$started"
+wait "$started" 2>/dev/null
+end_offer
+check 'AF_XDP: ping and VIP after kill -9' serves_over net_af_xdp0,iface=eth1 steer 10.9.0.2
+end_offer
+check 'AF_XDP: packets for the kernel never came to us' counted drop_no_kernel_path 0
+check 'AF_XDP: SIGTERM ends it with 0' stop
+check 'AF_XDP: the interface is left without a program' left_alone
+
+ip -n "$client" route add 10.9.1.0/24 dev c1
+check 'AF_XDP with TAP: ping and VIP' serves_over net_af_xdp0,iface=eth1 net_tap0,iface=gw0 10.9.1.2 gw0
+end_offer
+check 'AF_XDP with TAP: SIGTERM ends it with 0' stop
+
+configure net_af_packet0,iface=eth9
+check 'refused: no such interface' refuses 'no network interface "eth9"'
+configure net_af_xdp0,iface=eth1 auto '[0, 1]'
+check 'refused: fewer queues than workers' refuses 'has 1 receive queues, and there are 2 workers'
+configure net_pcap0,rx_pcap="$dir/in.pcap" none '[0, 1]'
+check 'refused: device without enough queues' refuses 'queue pairs, but there are 2 workers'
+configure net_null0 auto '[900]'
+check 'refused: no such core' refuses 'core 900 of dataplane.worker_cores'
+configure net_nothing0
+check 'refused: no such driver' refuses 'device "net_nothing0" cannot be opened'
+configure 0000:ff:1f.7
+check 'refused: no such PCI device' refuses 'device "0000:ff:1f.7" cannot be opened'
+configure net_af_packet0,iface=eth1 steer
+check 'refused: a kernel path that the device cannot do' refuses 'works with net_af_xdp devices only'
+configure net_null0 auto '[1]' 64MiB
+sed -i 's/hugepages = "off"/hugepages = "on"\nrx_descriptors = 32768/' "$dir/guideway.toml"
+check 'refused: no hugepages' refuses 'hugepages = "on", but only'
+sed -i 's/hugepages = "on"/hugepages = "off"/' "$dir/guideway.toml"
+check 'refused: too little memory' refuses 'raise dataplane.memory'
+
+echo "1..$number"

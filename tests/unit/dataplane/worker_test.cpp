@@ -1,0 +1,293 @@
+// A worker between ports made of vectors: where each packet ends, and that the counters say so.
+#include "dataplane/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "common/net/address_text.h"
+#include "common/shm/tables_writer.h"
+
+namespace guideway {
+namespace {
+
+constexpr std::size_t kHeadroomBytes = 128;
+
+// Frames wait in `incoming`; what is sent lands in `sent`, up to `room` frames. Knows each buffer's fate: a buffer is
+// owned by the port it came from until some port sends it or its own port gets it back.
+class VectorPort final : public Port {
+ public:
+  using Frame = std::vector<std::uint8_t>;
+
+  void receive(Batch& batch) override {
+    while (!incoming.empty() && batch.count < kBatchMax) {
+      const Frame frame = std::move(incoming.front());
+      incoming.pop_front();
+      auto buffer = std::make_unique<Frame>(kHeadroomBytes + frame.size());
+      std::ranges::copy(frame, buffer->begin() + kHeadroomBytes);
+      Packet& packet = batch.packets[batch.count++] = {};
+      packet.data = buffer->data() + kHeadroomBytes;
+      packet.buffer = buffer.get();
+      packet.frame_bytes = static_cast<std::uint32_t>(frame.size());
+      packet.contiguous_bytes = static_cast<std::uint16_t>(frame.size());
+      packet.headroom_bytes = kHeadroomBytes;
+      outstanding().insert(buffer.release());
+    }
+  }
+  std::uint32_t transmit(Packet* const* packets, std::uint32_t count) override {
+    calls++;
+    const std::uint32_t taken = std::min<std::uint32_t>(count, room);
+    for (std::uint32_t i = 0; i < taken; i++) {
+      sent.emplace_back(packets[i]->data, packets[i]->data + packets[i]->frame_bytes);
+      end_of(*packets[i]);
+    }
+    room -= taken;
+    return taken;
+  }
+  void release(Packet* const* packets, std::uint32_t count) override {
+    for (std::uint32_t i = 0; i < count; i++) end_of(*packets[i]);
+    released += count;
+  }
+
+  static std::set<Frame*>& outstanding() {
+    static std::set<Frame*> buffers;
+    return buffers;
+  }
+
+  std::deque<Frame> incoming;
+  std::vector<Frame> sent;
+  std::uint32_t room = 1000;
+  std::uint32_t released = 0;
+  std::uint32_t calls = 0;
+
+ private:
+  static void end_of(const Packet& packet) {
+    auto* buffer = static_cast<Frame*>(packet.buffer);
+    ASSERT_EQ(outstanding().erase(buffer), 1U) << "a buffer ended twice";
+    delete buffer;
+  }
+};
+
+const IpAddress kClient = *parse_ip("198.51.100.7");
+const IpAddress kHost = *parse_ip("192.0.2.2");
+const IpAddress kVipA = *parse_ip("203.0.113.10");  // its backend is behind port 0
+const IpAddress kVipB = *parse_ip("203.0.113.20");  // behind port 1
+const IpAddress kVipC = *parse_ip("203.0.113.30");  // its egress port does not exist
+const IpAddress kVipD = *parse_ip("203.0.113.40");  // no backend
+
+VectorPort::Frame tcp_syn(const IpAddress& to, std::uint16_t source_port = 40000) {
+  VectorPort::Frame frame(sizeof(EthernetHeader) + 20 + 20);
+  frame[12] = 0x08;
+  std::uint8_t* ip = frame.data() + sizeof(EthernetHeader);
+  ip[0] = 0x45;
+  ip[3] = 40;
+  ip[8] = 64;
+  ip[9] = 6;
+  std::memcpy(ip + 12, &kClient.bytes[12], 4);
+  std::memcpy(ip + 16, &to.bytes[12], 4);
+  store(ip + 20, Be16::from_host(source_port));
+  store(ip + 22, Be16::from_host(80));
+  ip[32] = 0x50;
+  ip[33] = 0x02;
+  return frame;
+}
+
+DesiredPool pool_behind(std::uint8_t port, const char* backend, std::uint32_t stats_index) {
+  const Egress egress{port, *parse_mac("02:00:00:00:00:aa"), *parse_mac("02:00:00:00:00:bb"), kHost, 1500};
+  return {Encap::ipip, 1009, {{*parse_ip(backend), 1, stats_index, egress}}};
+}
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  static constexpr std::uint32_t kStatsCapacity = 8;
+
+  WorkerTest() : stats_memory_(stats_bytes(1, kStatsCapacity, kStatsCapacity) / sizeof(Line)) {
+    auto& header = *reinterpret_cast<StatsHeader*>(stats_memory_.data());
+    header.worker_count = 1;
+    header.vip_capacity = kStatsCapacity;
+    header.backend_capacity = kStatsCapacity;
+    stats_ = stats_of(header, WorkerId{0});
+
+    DesiredTables tables;
+    tables.pools = {pool_behind(0, "192.0.2.101", 0), pool_behind(1, "192.0.2.102", 1),
+                    pool_behind(7, "192.0.2.103", kStatsCapacity + 1), DesiredPool{}};
+    tables.vips = {{.address = kVipA, .port = 80, .pool = 0, .stats_index = 0},
+                   {.address = kVipB, .port = 80, .pool = 1, .stats_index = kStatsCapacity},
+                   {.address = kVipC, .port = 80, .pool = 2, .stats_index = 2},
+                   {.address = kVipD, .port = 80, .pool = 3, .stats_index = 3}};
+    writer_ = shm::TablesWriter::create(1 << 20);
+    writer_->publish(ImageBuilder().build(tables));
+    pools_.resize(pool_count(writer_->memory(), writer_->root()));
+    EXPECT_EQ(open_generation(writer_->memory(), writer_->root(), pools_, nullptr, view_), TablesError::none);
+  }
+  ~WorkerTest() override { EXPECT_TRUE(VectorPort::outstanding().empty()) << "buffers were lost"; }
+
+  void poll(std::vector<WorkerPort> ports, bool with_view = true) {
+    Worker worker(ports, stats_);
+    worker.poll(with_view ? &view_ : nullptr);
+    expect_equations();
+  }
+  std::uint64_t counter(Counter c) const { return stats_.block->counters[index(c)].load(); }
+  void expect_equations() const {
+    std::uint64_t drops = 0;
+    for (std::size_t i = 0; i < kCounterCount; i++)
+      if (kCounters[i].is_drop) drops += stats_.block->counters[i].load();
+    EXPECT_EQ(counter(Counter::rx_packets), counter(Counter::tx_packets) + counter(Counter::to_kernel_packets) + drops);
+    EXPECT_EQ(counter(Counter::from_kernel_packets),
+              counter(Counter::from_kernel_tx_packets) + counter(Counter::from_kernel_dropped_packets));
+  }
+
+  VectorPort a_, b_, kernel_;
+  WorkerStats stats_;
+  TablesView view_;
+
+ private:
+  struct alignas(kCacheLineBytes) Line {
+    std::byte bytes[kCacheLineBytes];
+  };
+  std::vector<Line> stats_memory_;
+  std::unique_ptr<shm::TablesWriter> writer_;
+  std::vector<PoolView> pools_;
+};
+
+TEST_F(WorkerTest, ForwardsInOrderAndCountsBytes) {
+  for (std::uint16_t i = 0; i < 3; i++) a_.incoming.push_back(tcp_syn(kVipA, static_cast<std::uint16_t>(1000 + i)));
+  poll({{&a_}, {&b_}});
+  ASSERT_EQ(a_.sent.size(), 3U);
+  for (std::uint16_t i = 0; i < 3; i++)
+    EXPECT_EQ(load<Be16>(a_.sent[i].data() + sizeof(EthernetHeader) + 40).host(), 1000 + i);
+  EXPECT_EQ(a_.calls, 1U) << "one transmit call per egress port and batch";
+  EXPECT_EQ(counter(Counter::rx_packets), 3U);
+  EXPECT_EQ(counter(Counter::rx_bytes), 3U * 54);
+  EXPECT_EQ(counter(Counter::tx_packets), 3U);
+  EXPECT_EQ(counter(Counter::tx_bytes), 3U * 74);
+  EXPECT_EQ(counter(Counter::bursts), 1U);
+}
+
+TEST_F(WorkerTest, SendsToTheBackendsPort) {
+  a_.incoming = {tcp_syn(kVipB), tcp_syn(kVipA), tcp_syn(kVipB)};
+  b_.incoming = {tcp_syn(kVipA)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(a_.sent.size(), 2U);
+  EXPECT_EQ(b_.sent.size(), 2U);
+  EXPECT_EQ(counter(Counter::bursts), 2U);
+}
+
+TEST_F(WorkerTest, CountsWhatThePortRefuses) {
+  a_.room = 1;
+  a_.incoming = {tcp_syn(kVipA), tcp_syn(kVipA), tcp_syn(kVipA)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(counter(Counter::tx_packets), 1U);
+  EXPECT_EQ(counter(Counter::tx_bytes), 74U);
+  EXPECT_EQ(counter(Counter::drop_tx_full), 2U);
+  EXPECT_EQ(stats_.vips[0].packets.load(), 1U);
+}
+
+TEST_F(WorkerTest, RefusedPacketsGoBackToThePortTheyCameFrom) {
+  b_.room = 0;
+  a_.incoming = {tcp_syn(kVipB)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(a_.released, 1U);
+  EXPECT_EQ(b_.released, 0U);
+}
+
+TEST_F(WorkerTest, HandsOthersToTheKernelUntouched) {
+  const auto frame = tcp_syn(kHost);
+  a_.incoming = {frame};
+  poll({{&a_, &kernel_}});
+  ASSERT_EQ(kernel_.sent.size(), 1U);
+  EXPECT_EQ(kernel_.sent[0], frame);
+  EXPECT_EQ(counter(Counter::to_kernel_packets), 1U);
+}
+
+TEST_F(WorkerTest, CountsWhatTheKernelPathRefuses) {
+  kernel_.room = 1;
+  a_.incoming = {tcp_syn(kHost), tcp_syn(kHost)};
+  poll({{&a_, &kernel_}});
+  EXPECT_EQ(counter(Counter::to_kernel_packets), 1U);
+  EXPECT_EQ(counter(Counter::drop_kernel_path_full), 1U);
+}
+
+TEST_F(WorkerTest, DropsForTheKernelWithoutKernelPath) {
+  a_.incoming = {tcp_syn(kHost)};
+  poll({{&a_}});
+  EXPECT_EQ(counter(Counter::drop_no_kernel_path), 1U);
+  EXPECT_EQ(a_.released, 1U);
+}
+
+TEST_F(WorkerTest, ReleasesWhatTheKernelSawItself) {
+  a_.incoming = {tcp_syn(kHost)};
+  poll({{.network = &a_, .kernel_sees_all = true}});
+  EXPECT_EQ(counter(Counter::to_kernel_packets), 1U);
+  EXPECT_EQ(a_.released, 1U);
+}
+
+TEST_F(WorkerTest, WithoutTablesEverythingIsTheKernels) {
+  a_.incoming = {tcp_syn(kVipA), tcp_syn(kHost)};
+  poll({{&a_, &kernel_}}, false);
+  EXPECT_EQ(kernel_.sent.size(), 2U);
+  EXPECT_EQ(counter(Counter::to_kernel_packets), 2U);
+}
+
+TEST_F(WorkerTest, MixedBatchEndsEverywhereAtOnce) {
+  auto truncated = tcp_syn(kVipA);
+  truncated.resize(40);
+  b_.room = 0;
+  a_.incoming = {tcp_syn(kVipA), tcp_syn(kHost), tcp_syn(kVipB), truncated, tcp_syn(kVipD), tcp_syn(kVipC)};
+  poll({{&a_, &kernel_}, {&b_}});
+  EXPECT_EQ(counter(Counter::rx_packets), 6U);
+  EXPECT_EQ(counter(Counter::tx_packets), 1U);
+  EXPECT_EQ(counter(Counter::to_kernel_packets), 1U);
+  EXPECT_EQ(counter(Counter::drop_tx_full), 1U);
+  EXPECT_EQ(counter(Counter::drop_ipv4_bad_header), 1U);
+  EXPECT_EQ(counter(Counter::drop_no_backend), 2U) << "no backend, and one whose egress port is not ours";
+  EXPECT_EQ(a_.released, 4U);
+}
+
+TEST_F(WorkerTest, SendsWhatTheKernelSays) {
+  kernel_.incoming = {tcp_syn(kHost), tcp_syn(kHost), tcp_syn(kHost)};
+  a_.room = 2;
+  poll({{&a_, &kernel_}});
+  EXPECT_EQ(a_.sent.size(), 2U);
+  EXPECT_EQ(kernel_.released, 1U);
+  EXPECT_EQ(counter(Counter::from_kernel_packets), 3U);
+  EXPECT_EQ(counter(Counter::from_kernel_tx_packets), 2U);
+  EXPECT_EQ(counter(Counter::from_kernel_dropped_packets), 1U);
+  EXPECT_EQ(counter(Counter::rx_packets), 0U);
+}
+
+TEST_F(WorkerTest, CountsTrafficOfVipAndBackendInsideTheirArrays) {
+  a_.incoming = {tcp_syn(kVipA), tcp_syn(kVipA), tcp_syn(kVipB)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(stats_.vips[0].packets.load(), 2U);
+  EXPECT_EQ(stats_.vips[0].bytes.load(), 80U);
+  EXPECT_EQ(stats_.backends[0].packets.load(), 2U);
+  EXPECT_EQ(stats_.backends[1].packets.load(), 1U);
+  std::uint64_t all = 0;
+  for (const Traffic& vip : stats_.vips) all += vip.packets.load();
+  EXPECT_EQ(all, 2U) << "VIP B's stats_index lies outside";
+}
+
+TEST_F(WorkerTest, IdleTurnsBeatTheHeart) {
+  poll({{&a_, &kernel_}});
+  poll({{&a_, &kernel_}});
+  EXPECT_EQ(stats_.block->heartbeat.load(), 2U);
+  EXPECT_EQ(counter(Counter::bursts), 0U);
+}
+
+TEST_F(WorkerTest, TakesABatchAtATime) {
+  for (std::uint32_t i = 0; i < kBatchMax + 1; i++) a_.incoming.push_back(tcp_syn(kVipA));
+  poll({{&a_}});
+  EXPECT_EQ(counter(Counter::rx_packets), kBatchMax);
+  poll({{&a_}});
+  EXPECT_EQ(counter(Counter::rx_packets), kBatchMax + 1);
+  EXPECT_EQ(a_.sent.size(), kBatchMax + 1);
+}
+
+}  // namespace
+}  // namespace guideway
