@@ -11,147 +11,209 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
-#include <span>
 #include <system_error>
 #include <vector>
 
 namespace guideway::shm {
 namespace {
 
-constexpr std::uint64_t kMessageMagic = 0x7265'766f'6477'67;  // "gwdover"
-constexpr int kPatienceMs = 1000;
+enum class MessageType : std::uint32_t { greeting = 1, offer = 2, answer = 3 };
 
-enum class MessageKind : std::uint32_t { greeting = 1, offer = 2, answer = 3 };
-
+// The one form that all three messages have.
 struct Message {
-  std::uint64_t magic = kMessageMagic;
-  std::uint32_t version = kHandoverVersion;
-  MessageKind kind{};
-  std::uint32_t pid = 0;
-  AttachError error{};  // answer
+  MessageType type;
+  std::uint32_t version;
+  AttachError result;  // of an answer; else none
+  std::uint32_t reserved;
 };
-static_assert(sizeof(Message) == 24);
+static_assert(sizeof(Message) == 16);
 
-struct Received {
-  Message message;
-  std::vector<Descriptor> descriptors;
-};
+constexpr std::size_t kDescriptorsMax = 2;
+constexpr std::chrono::milliseconds kWait{1000};
 
-sockaddr_un address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    throw std::system_error(ENAMETOOLONG, std::generic_category(), "socket path " + path);
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
+std::string errno_text() {
+  return std::system_category().message(errno);
 }
 
-bool send_message(int fd, MessageKind kind, std::span<const int> descriptors, AttachError error = AttachError::none) {
-  Message message;
-  message.kind = kind;
-  message.pid = static_cast<std::uint32_t>(getpid());
-  message.error = error;
-  iovec part{&message, sizeof message};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> control{};
+template <typename Call>
+auto restarted(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+bool send_message(const Descriptor& socket, const Message& message, std::initializer_list<int> descriptors) {
+  Message copy = message;
+  iovec part{&copy, sizeof copy};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> control{};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  if (!descriptors.empty()) {
+  if (descriptors.size() > 0) {
+    const std::size_t payload_bytes = descriptors.size() * sizeof(int);
     header.msg_control = control.data();
-    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    header.msg_controllen = CMSG_SPACE(payload_bytes);
     cmsghdr* rights = CMSG_FIRSTHDR(&header);
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+    rights->cmsg_len = CMSG_LEN(payload_bytes);
+    std::memcpy(CMSG_DATA(rights), descriptors.begin(), payload_bytes);
   }
-  ssize_t sent = 0;
-  do sent = sendmsg(fd, &header, MSG_NOSIGNAL);
-  while (sent < 0 && errno == EINTR);
-  return sent == sizeof message;
+  const auto sent = restarted([&] { return sendmsg(socket.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT); });
+  return sent == static_cast<ssize_t>(sizeof copy);
 }
 
-enum class ReceiveResult { message, nothing_yet, closed };
+struct Received {
+  Message message{};
+  std::vector<Descriptor> descriptors;
+};
 
-// Anything but a whole message of ours counts as closed.
-ReceiveResult receive_message(int fd, Received& received) {
-  iovec part{&received.message, sizeof received.message};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control{};
+enum class Reception { message, nothing_yet, closed, garbage };
+
+Reception receive_message(const Descriptor& socket, Received& received) {
+  std::array<char, sizeof(Message) + 1> bytes{};  // one more, so that a longer message shows
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kDescriptorsMax * sizeof(int))> control{};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
-  ssize_t got = 0;
-  do got = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return errno == EAGAIN ? ReceiveResult::nothing_yet : ReceiveResult::closed;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(c) + at, sizeof descriptor);
-      received.descriptors.emplace_back(descriptor);
-    }
+  const auto size = restarted([&] { return recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
+  if (size < 0) return errno == EAGAIN ? Reception::nothing_yet : Reception::closed;
+  for (cmsghdr* part_of = CMSG_FIRSTHDR(&header); part_of != nullptr; part_of = CMSG_NXTHDR(&header, part_of)) {
+    if (part_of->cmsg_level != SOL_SOCKET || part_of->cmsg_type != SCM_RIGHTS) continue;
+    std::vector<int> fds((part_of->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(fds.data(), CMSG_DATA(part_of), fds.size() * sizeof(int));
+    for (const int fd : fds) received.descriptors.emplace_back(fd);
   }
-  const bool whole = got == sizeof received.message && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-  if (!whole || received.message.magic != kMessageMagic || received.message.version != kHandoverVersion)
-    return ReceiveResult::closed;
-  return ReceiveResult::message;
+  if (size == 0) return Reception::closed;
+  if (size != static_cast<ssize_t>(sizeof(Message)) || (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
+    return Reception::garbage;
+  std::memcpy(&received.message, bytes.data(), sizeof received.message);
+  return Reception::message;
 }
 
-bool wait_readable(int fd) {
-  pollfd waiting{fd, POLLIN, 0};
-  int ready = 0;
-  do ready = ::poll(&waiting, 1, kPatienceMs);
-  while (ready < 0 && errno == EINTR);
-  return ready > 0;
+bool is_of(const Message& message, MessageType type) {
+  return message.type == type && message.version == kHandoverVersion;
 }
 
-Descriptor connect_to(const std::string& path) {
-  const sockaddr_un address = address_of(path);
-  Descriptor fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!fd.valid() || connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
+// Waits until the socket has something to say, at most kWait.
+bool wait_readable(const Descriptor& socket) {
+  const auto deadline = std::chrono::steady_clock::now() + kWait;
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd entry{socket.get(), POLLIN, 0};
+    const int ready = poll(&entry, 1, left > 0 ? static_cast<int>(left) : 0);
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+}
+
+bool make_address(const std::string& path, sockaddr_un& address) {
+  address = {};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return true;
+}
+
+[[noreturn]] void throw_errno(const std::string& sentence) {
+  throw std::system_error(errno, std::generic_category(), sentence);
+}
+
+// Held while a data plane serves at `path`; the kernel lets go of it when the process dies.
+Descriptor lock_path(const std::string& path) {
+  const std::string lock_file = path + ".lock";
+  Descriptor fd(open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!fd.valid()) throw_errno("cannot create " + lock_file);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (restarted([&] { return fcntl(fd.get(), F_OFD_SETLK, &lock); }) != 0) {
+    if (errno == EAGAIN || errno == EACCES) errno = EADDRINUSE;
+    throw_errno("another data plane serves at " + path + "; stop it first");
+  }
   return fd;
+}
+
+Descriptor listen_at(const std::string& path) {
+  sockaddr_un address;
+  if (!make_address(path, address)) {
+    errno = ENAMETOOLONG;
+    throw_errno("cannot serve at " + path + ": the path of a socket has 1 to 107 characters");
+  }
+  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) throw_errno("cannot create a socket for " + path);
+  fchmod(socket.get(), S_IRUSR | S_IWUSR);  // the file gets this mode from its first moment
+  unlink(path.c_str());
+  if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(socket.get(), 8) != 0)
+    throw_errno("cannot serve at " + path);
+  return socket;
 }
 
 }  // namespace
 
+// ---- The data plane's end ------------------------------------------------------------------------------------------
+
 struct HandoverServer::Impl {
   std::string path;
-  Descriptor stats, listener, epoll, connection;
+  Descriptor stats;
+  Descriptor lock;
+  Descriptor listener;
+  Descriptor epoll;
+  Descriptor connection;
 
-  void watch(int fd) const {
+  void watch(const Descriptor& fd) const {
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.fd = fd;
-    if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-      throw std::system_error(errno, std::generic_category(), "cannot watch " + path);
+    if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) throw_errno("cannot watch " + path);
   }
-  void accept_newest(const Descriptor& custody);
-  void answer(const std::function<AttachError(Descriptor)>& offered);
+
+  // The newest one stays: whoever came before is a control plane that was replaced.
+  void accept_newest(const Descriptor& custody) {
+    for (;;) {
+      Descriptor next(
+          restarted([&] { return accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); }));
+      if (!next.valid()) return;
+      connection = std::move(next);
+      watch(connection);
+      const Message greeting{MessageType::greeting, kHandoverVersion, AttachError::none, 0};
+      const bool sent = custody.valid() ? send_message(connection, greeting, {stats.get(), custody.get()})
+                                        : send_message(connection, greeting, {stats.get()});
+      if (!sent) connection = {};
+    }
+  }
+
+  void answer_offers(const std::function<AttachError(Descriptor)>& offered) {
+    while (connection.valid()) {
+      Received received;
+      const Reception reception = receive_message(connection, received);
+      if (reception == Reception::nothing_yet) return;
+      if (reception != Reception::message || !is_of(received.message, MessageType::offer) ||
+          received.descriptors.size() != 1) {
+        connection = {};
+        return;
+      }
+      const AttachError result = offered(std::move(received.descriptors.front()));
+      if (!send_message(connection, {MessageType::answer, kHandoverVersion, result, 0}, {})) connection = {};
+    }
+  }
 };
 
 HandoverServer::HandoverServer(const std::string& path, Descriptor stats) : impl_(std::make_unique<Impl>()) {
   impl_->path = path;
   impl_->stats = std::move(stats);
-  if (connect_to(path).valid())
-    throw std::system_error(
-        EADDRINUSE, std::generic_category(),
-        "another data plane serves " + path + "; stop it, or give this one its own control.run_dir");
-  unlink(path.c_str());
-  const sockaddr_un address = address_of(path);
-  impl_->listener = Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const mode_t before = umask(0177);
-  const bool bound = bind(impl_->listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  const int bind_error = errno;
-  umask(before);
-  if (!bound) throw std::system_error(bind_error, std::generic_category(), "cannot serve at " + path);
-  if (listen(impl_->listener.get(), 8) != 0)
-    throw std::system_error(errno, std::generic_category(), "cannot listen at " + path);
+  impl_->lock = lock_path(path);
+  impl_->listener = listen_at(path);
   impl_->epoll = Descriptor(epoll_create1(EPOLL_CLOEXEC));
-  impl_->watch(impl_->listener.get());
+  if (!impl_->epoll.valid()) throw_errno("cannot create an epoll descriptor");
+  impl_->watch(impl_->listener);
 }
 
 HandoverServer::~HandoverServer() {
@@ -162,59 +224,68 @@ int HandoverServer::fd() const {
   return impl_->epoll.get();
 }
 
+void HandoverServer::serve(const Descriptor& custody, const std::function<AttachError(Descriptor)>& offered) {
+  impl_->answer_offers(offered);
+  impl_->accept_newest(custody);
+  impl_->answer_offers(offered);
+}
+
 bool HandoverServer::connected() const {
   return impl_->connection.valid();
 }
 
-void HandoverServer::serve(const Descriptor& custody, const std::function<AttachError(Descriptor)>& offered) {
-  impl_->accept_newest(custody);
-  if (impl_->connection.valid()) impl_->answer(offered);
+// ---- The control plane's end ---------------------------------------------------------------------------------------
+
+namespace {
+
+Descriptor connect_to(const std::string& path, std::string& why) {
+  sockaddr_un address;
+  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!make_address(path, address)) {
+    why = "cannot reach the data plane at " + path + ": the path of a socket has 1 to 107 characters";
+    return {};
+  }
+  if (!socket.valid() || restarted([&] {
+                           return connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+                         }) != 0) {
+    why = "cannot reach the data plane at " + path + ": " + errno_text();
+    return {};
+  }
+  return socket;
 }
 
-void HandoverServer::Impl::accept_newest(const Descriptor& custody) {
-  for (;;) {
-    Descriptor fresh(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fresh.valid()) return;
-    std::vector<int> descriptors{stats.get()};
-    if (custody.valid()) descriptors.push_back(custody.get());
-    if (!send_message(fresh.get(), MessageKind::greeting, descriptors)) continue;
-    watch(fresh.get());
-    connection = std::move(fresh);
-  }
+// A handle of the process behind the socket. The pid is of the process that began to listen; it cannot have been
+// reused if the connection is still open after the handle was taken.
+Descriptor open_peer(const Descriptor& socket, std::uint32_t& pid) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return {};
+  Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, peer.pid, 0)));
+  pollfd entry{socket.get(), 0, 0};
+  if (process.valid() && restarted([&] { return poll(&entry, 1, 0); }) > 0 && (entry.revents & POLLHUP) != 0) return {};
+  if (process.valid()) fcntl(process.get(), F_SETFD, FD_CLOEXEC);
+  pid = static_cast<std::uint32_t>(peer.pid);
+  return process;
 }
 
-void HandoverServer::Impl::answer(const std::function<AttachError(Descriptor)>& offered) {
-  for (;;) {
-    Received received;
-    const ReceiveResult result = receive_message(connection.get(), received);
-    if (result == ReceiveResult::nothing_yet) return;
-    if (result == ReceiveResult::closed || received.message.kind != MessageKind::offer ||
-        received.descriptors.size() != 1 ||
-        !send_message(connection.get(), MessageKind::answer, {}, offered(std::move(received.descriptors.front())))) {
-      connection = {};
-      return;
-    }
-  }
-}
+}  // namespace
 
 std::optional<Greeting> greet(const std::string& path, std::string& why) {
   Greeting greeting;
-  greeting.connection = connect_to(path);
-  if (!greeting.connection.valid()) {
-    why = "no data plane serves " + path + " (" + std::strerror(errno) + ")";  // NOLINT(concurrency-mt-unsafe)
+  greeting.connection = connect_to(path, why);
+  if (!greeting.connection.valid()) return std::nullopt;
+  greeting.process = open_peer(greeting.connection, greeting.pid);
+  if (!greeting.process.valid()) {
+    why = "the data plane at " + path + " went away while it was being greeted";
     return std::nullopt;
   }
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(greeting.connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
-    greeting.pid = static_cast<std::uint32_t>(peer.pid);
-    greeting.process = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, peer.pid, 0)));
-  }
   Received received;
-  if (!wait_readable(greeting.connection.get()) ||
-      receive_message(greeting.connection.get(), received) != ReceiveResult::message ||
-      received.message.kind != MessageKind::greeting || received.descriptors.empty()) {
-    why = "the data plane at " + path + " does not greet; is it another version, or hung?";
+  if (!wait_readable(greeting.connection) || receive_message(greeting.connection, received) != Reception::message) {
+    why = "the data plane at " + path + " does not answer; is it stuck or stopped?";
+    return std::nullopt;
+  }
+  if (!is_of(received.message, MessageType::greeting) || received.descriptors.empty()) {
+    why = "the data plane at " + path + " speaks another version of the hand-over; run both programs of one release";
     return std::nullopt;
   }
   greeting.stats = std::move(received.descriptors[0]);
@@ -223,18 +294,17 @@ std::optional<Greeting> greet(const std::string& path, std::string& why) {
 }
 
 AttachError offer(const Greeting& dataplane, const Descriptor& tables_read_only, std::string& why) {
-  const std::array descriptors{tables_read_only.get()};
   Received received;
-  if (!send_message(dataplane.connection.get(), MessageKind::offer, descriptors) ||
-      !wait_readable(dataplane.connection.get()) ||
-      receive_message(dataplane.connection.get(), received) != ReceiveResult::message ||
-      received.message.kind != MessageKind::answer) {
-    why = "the data plane did not answer the offer of tables";
-    return AttachError::not_ready;
+  if (!send_message(dataplane.connection, {MessageType::offer, kHandoverVersion, AttachError::none, 0},
+                    {tables_read_only.get()}) ||
+      !wait_readable(dataplane.connection) || receive_message(dataplane.connection, received) != Reception::message ||
+      !is_of(received.message, MessageType::answer)) {
+    why = std::string("the data plane did not take the tables: ") + to_text(AttachError::no_answer);
+    return AttachError::no_answer;
   }
-  if (received.message.error != AttachError::none)
-    why = std::string("the data plane refused the tables: ") + to_text(received.message.error);
-  return received.message.error;
+  if (received.message.result != AttachError::none)
+    why = std::string("the data plane refused the tables: ") + to_text(received.message.result);
+  return received.message.result;
 }
 
 }  // namespace guideway::shm

@@ -30,7 +30,8 @@ inline constexpr std::uint32_t kHandoverVersion = 1;
 // The data plane's end. Non-blocking: call serve() when fd() (an epoll descriptor) is readable, or now and then.
 class HandoverServer {
  public:
-  // Binds `path`, replacing a stale socket; throws std::system_error with a sentence if another process serves there.
+  // Binds `path`, replacing a stale socket; throws std::system_error with a sentence if another process serves there
+  // (told by the lock on PATH.lock, so that nobody has to connect to find out).
   HandoverServer(const std::string& path, Descriptor stats);
   ~HandoverServer();
   int fd() const;
@@ -54,7 +55,8 @@ struct Greeting {
 };
 // Connects and reads the greeting; waits at most 1 s for it. std::nullopt with `why` if nobody serves there.
 std::optional<Greeting> greet(const std::string& path, std::string& why);
-// Offers tables and waits at most 1 s for the answer.
+// Offers tables and waits at most 1 s for the answer; AttachError::no_answer if none comes. Unless the result is none,
+// `why` says it in a sentence.
 AttachError offer(const Greeting& dataplane, const Descriptor& tables_read_only, std::string& why);
 
 }  // namespace guideway::shm

@@ -70,6 +70,9 @@ Descriptor reopen(const Descriptor& fd, Access access);
 // Maps all of it, pre-faulted, locked where the limit allows. An invalid Mapping when it cannot be mapped.
 Mapping map_whole(const Descriptor& fd, Access access);
 
+// 0 when it cannot be told.
+std::size_t memory_bytes(const Descriptor& fd);
+
 // Whether the memory can no longer shrink or grow.
 bool is_sealed(const Descriptor& fd);
 

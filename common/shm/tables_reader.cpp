@@ -1,187 +1,172 @@
 #include "common/shm/tables_reader.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstring>
-#include <span>
+#include <utility>
+#include <vector>
 
 namespace guideway::shm {
 namespace {
 
-constexpr std::uint32_t kPoolsMax = 1U << 16;
+// A mapped tables segment; lives as long as a view of it does.
+struct Segment {
+  Descriptor descriptor;
+  Mapping mapping;
 
-// Process-local twin of the pins: which view a worker reads, by serial number.
-constexpr std::uint64_t kSerialAttaching = 0;
-constexpr std::uint64_t kSerialNone = ~std::uint64_t{0};
+  std::span<const std::byte> memory() const { return mapping.bytes(); }
+  // Sequentially consistent, because it must not be taken before an earlier store of the pin.
+  RootWord root() const {
+    return {reinterpret_cast<const TablesHeader*>(memory().data())->root.load(std::memory_order_seq_cst)};
+  }
+};
+
+// A validated generation with all that it points into.
+struct Adopted {
+  std::shared_ptr<const Segment> segment;
+  std::vector<PoolView> pools;
+  TablesView view;
+};
 
 bool same_memory(const Descriptor& a, const Descriptor& b) {
   struct stat left {};
   struct stat right {};
-  return a.valid() && b.valid() && fstat(a.get(), &left) == 0 && fstat(b.get(), &right) == 0 &&
-         left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+  return fstat(a.get(), &left) == 0 && fstat(b.get(), &right) == 0 && left.st_dev == right.st_dev &&
+         left.st_ino == right.st_ino;
+}
+
+AttachError open_segment(Descriptor tables, std::shared_ptr<const Segment>& segment) {
+  if (!is_sealed(tables)) return AttachError::not_sealed;
+  if (memory_bytes(tables) > kTablesBytesMax) return AttachError::too_large;
+  Mapping mapping = map_whole(tables, Access::read_only);
+  if (!mapping.valid()) return AttachError::no_memory;
+  if (const auto e = check_segment(mapping.bytes(), kTablesSegment); e != AttachError::none) return e;
+  segment = std::make_shared<const Segment>(Segment{std::move(tables), std::move(mapping)});
+  return AttachError::none;
 }
 
 }  // namespace
 
-void set_text(StatsText& target, std::string_view text) {
-  const std::uint32_t version = target.version.load(std::memory_order_relaxed);
-  target.version.store(version + 1, std::memory_order_release);
-  std::atomic_thread_fence(std::memory_order_release);
-  const std::size_t length = std::min(text.size(), target.text.size() - 1);
-  for (std::size_t i = 0; i < target.text.size(); i++)
-    target.text[i].store(i < length ? text[i] : '\0', std::memory_order_relaxed);
-  target.version.store(version + 2, std::memory_order_release);
-}
-
-std::string get_text(const StatsText& source) {
-  for (int attempt = 0; attempt < 16; attempt++) {
-    const std::uint32_t version = source.version.load(std::memory_order_acquire);
-    std::string text;
-    for (const auto& letter : source.text) {
-      const char c = letter.load(std::memory_order_relaxed);
-      if (c == '\0') break;
-      text += c;
-    }
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (version % 2 == 0 && source.version.load(std::memory_order_relaxed) == version) return text;
-  }
-  return {};  // its writer died in the middle
-}
-
-// A generation as this process holds it; freed when no worker reads it any more.
-struct Gatekeeper::HeldView : TablesView {
-  std::uint64_t serial = 0;
-  std::vector<PoolView> storage;
-  std::shared_ptr<const Mapping> mapping;
-};
-
 struct Gatekeeper::Impl {
-  explicit Impl(StatsHeader& header) : stats(header) {
-    for (auto& serial : serials) serial.value.store(kSerialNone, std::memory_order_relaxed);
+  explicit Impl(StatsHeader& header) : stats(header), seats(header.worker_count) {}
+
+  WorkerBlock& worker_block(std::size_t w) const {
+    return *stats_of(stats, static_cast<WorkerId>(static_cast<std::uint32_t>(w))).block;
   }
+  std::uint64_t active_pin() const { return active ? number(active->view.generation) : kPinNone; }
+  void free_retired();
 
   StatsHeader& stats;
-  Descriptor custody;
-  std::shared_ptr<const Mapping> mapping;
-  RootWord last_seen;
-  std::unique_ptr<HeldView> in_force;
-  std::vector<std::unique_ptr<HeldView>> retired;
-  std::uint64_t next_serial = 1;
-  struct alignas(kCacheLineBytes) Serial {
-    std::atomic<std::uint64_t> value;
-  };
-  std::array<Serial, kWorkersMax> serials;  // written by the workers
-
-  std::uint64_t oldest_serial() const {
-    std::uint64_t oldest = kSerialNone;
-    for (const auto& serial : serials) oldest = std::min(oldest, serial.value.load(std::memory_order_seq_cst));
-    return oldest;
-  }
-  void free_retired() {
-    if (retired.empty()) return;
-    const std::uint64_t oldest = oldest_serial();
-    std::erase_if(retired, [&](const auto& view) { return view->serial < oldest; });
-  }
+  std::vector<Seat> seats;
+  std::shared_ptr<const Segment> segment;  // in custody; `active` may still be of the one before
+  RootWord examined;                       // the last root word of `segment` that was adopted or refused
+  std::unique_ptr<Adopted> active;
+  std::vector<std::unique_ptr<Adopted>> retired;
+  Descriptor none;
 };
 
 Gatekeeper::Gatekeeper(StatsHeader& stats) : impl_(std::make_unique<Impl>(stats)) {
   stats.gatekeeper_pin.store(kPinNone, std::memory_order_seq_cst);
-  for (std::uint32_t w = 0; w < stats.worker_count; w++)
-    stats_of(stats, static_cast<WorkerId>(w)).block->pin.store(kPinNone, std::memory_order_seq_cst);
+  for (std::size_t w = 0; w < impl_->seats.size(); w++)
+    impl_->worker_block(w).pin.store(kPinNone, std::memory_order_seq_cst);
 }
 
-Gatekeeper::~Gatekeeper() = default;
+Gatekeeper::~Gatekeeper() {
+  impl_->stats.gatekeeper_pin.store(kPinNone, std::memory_order_release);
+}
 
 AttachError Gatekeeper::attach(Descriptor tables) {
-  if (same_memory(tables, impl_->custody)) return AttachError::none;
-  if (!is_sealed(tables)) return AttachError::not_sealed;
-  auto mapping = std::make_shared<const Mapping>(map_whole(tables, Access::read_only));
-  if (!mapping->valid()) return AttachError::no_memory;
-  if (const AttachError error = check_segment(mapping->bytes(), kTablesSegment); error != AttachError::none)
-    return error;
-  // From here on, and until a generation of this segment is in force, we may be reading anything in it.
-  impl_->stats.gatekeeper_pin.store(kPinAttaching, std::memory_order_seq_cst);
-  impl_->mapping = std::move(mapping);
-  impl_->custody = std::move(tables);
-  impl_->last_seen = {};
-  return AttachError::none;
+  if (impl_->segment && same_memory(tables, impl_->segment->descriptor)) return AttachError::none;
+  std::shared_ptr<const Segment> next;
+  if (const auto e = open_segment(std::move(tables), next); e != AttachError::none) return e;
+  const std::shared_ptr<const Segment> before = std::exchange(impl_->segment, next);
+  const RootWord examined_before = std::exchange(impl_->examined, RootWord{});
+  if (poll() || impl_->examined.empty()) return AttachError::none;
+  impl_->segment = before;
+  impl_->examined = examined_before;
+  return AttachError::bad_root;
 }
 
 const Descriptor& Gatekeeper::custody() const {
-  return impl_->custody;
+  return impl_->segment ? impl_->segment->descriptor : impl_->none;
 }
 
 bool Gatekeeper::poll() {
-  impl_->free_retired();
-  if (!impl_->mapping) return false;
-  const auto bytes = impl_->mapping->bytes();
-  const auto& header = *reinterpret_cast<const TablesHeader*>(bytes.data());
-  const RootWord word{header.root.load(std::memory_order_seq_cst)};
-  if (word.empty() || word == impl_->last_seen) return false;
-  impl_->last_seen = word;
-
-  auto view = std::make_unique<HeldView>();
-  view->storage.resize(std::min(pool_count(bytes, word), kPoolsMax));
-  view->mapping = impl_->mapping;
-  const bool same_segment = impl_->in_force && impl_->in_force->mapping == impl_->mapping;
-  const TablesView* before = same_segment ? impl_->in_force.get() : nullptr;
-  if (const TablesError error = open_generation(bytes, word, view->storage, before, *view);
-      error != TablesError::none) {
-    impl_->stats.rejected_generation.store(number(word.generation()), std::memory_order_relaxed);
-    set_text(impl_->stats.rejected_reason, to_text(error));
+  Impl& impl = *impl_;
+  impl.free_retired();
+  if (!impl.segment) return false;
+  const bool first_of_segment = !impl.active || impl.active->segment != impl.segment;
+  if (first_of_segment) impl.stats.gatekeeper_pin.store(kPinAttaching, std::memory_order_seq_cst);
+  const RootWord word = impl.segment->root();
+  const auto stay = [&] {
+    if (first_of_segment) impl.stats.gatekeeper_pin.store(impl.active_pin(), std::memory_order_release);
     return false;
+  };
+  if (word == impl.examined) return stay();
+  impl.examined = word;
+
+  auto next = std::make_unique<Adopted>();
+  next->segment = impl.segment;
+  const TablesView* before = first_of_segment ? nullptr : &impl.active->view;
+  TablesError error = TablesError::generation_not_newer;
+  if (before == nullptr || word.generation() > before->generation) {
+    next->pools.resize(pool_count(impl.segment->memory(), word));
+    error = open_generation(impl.segment->memory(), word, next->pools, before, next->view);
   }
-  put_into_force(std::move(view));
+  if (error != TablesError::none) {
+    set_text(impl.stats.rejected_reason, to_text(error));
+    impl.stats.rejected_generation.store(number(word.generation()), std::memory_order_release);
+    return stay();
+  }
+
+  if (impl.active) impl.retired.push_back(std::move(impl.active));
+  impl.active = std::move(next);
+  // In this order: a writer that reads our new pin and then finds a worker unpinned knows that the worker can only
+  // attach to this view or a later one.
+  active_.store(&impl.active->view, std::memory_order_seq_cst);
+  impl.stats.gatekeeper_pin.store(impl.active_pin(), std::memory_order_seq_cst);
+  impl.stats.active_generation.store(impl.active_pin(), std::memory_order_release);
   return true;
 }
 
-// First the workers' view, then our own pin: whoever reads our new pin finds every worker that still attaches to the
-// old view pinned.
-void Gatekeeper::put_into_force(std::unique_ptr<HeldView> view) {
-  view->serial = impl_->next_serial++;
-  active_.store(view.get(), std::memory_order_seq_cst);
-  const std::uint64_t generation = number(view->generation);
-  if (impl_->in_force) impl_->retired.push_back(std::move(impl_->in_force));
-  impl_->in_force = std::move(view);
-  impl_->stats.active_generation.store(generation, std::memory_order_release);
-  impl_->stats.gatekeeper_pin.store(generation, std::memory_order_seq_cst);
-}
-
-const TablesView* Gatekeeper::active() const {
-  return impl_->in_force.get();
-}
-
 bool Gatekeeper::all_workers_follow() const {
-  return impl_->in_force != nullptr && impl_->oldest_serial() >= impl_->in_force->serial;
+  for (std::size_t w = 0; w < impl_->seats.size(); w++) {
+    const std::uint64_t pin = impl_->worker_block(w).pin.load(std::memory_order_seq_cst);
+    if (pin == kPinNone) continue;
+    if (pin == kPinAttaching || impl_->seats[w].view.load(std::memory_order_acquire) != active()) return false;
+  }
+  return true;
+}
+
+// Frees the views that no worker uses. A worker takes its seat before it replaces kPinAttaching by a generation, so a
+// pin that is not kPinAttaching means that the seat is true, or that the worker will find the active view.
+void Gatekeeper::Impl::free_retired() {
+  if (retired.empty()) return;
+  std::vector<const TablesView*> used;
+  for (std::size_t w = 0; w < seats.size(); w++) {
+    if (worker_block(w).pin.load(std::memory_order_seq_cst) == kPinAttaching) return;
+    used.push_back(seats[w].view.load(std::memory_order_acquire));
+  }
+  std::erase_if(retired,
+                [&](const auto& old) { return std::find(used.begin(), used.end(), &old->view) == used.end(); });
 }
 
 Gatekeeper::WorkerReader Gatekeeper::worker(WorkerId w) {
-  WorkerReader reader;
-  reader.active_ = &active_;
-  reader.pin_ = &stats_of(impl_->stats, w).block->pin;
-  reader.serial_ = &impl_->serials.at(index(w)).value;
-  reader.move();
-  return reader;
+  return {active_, impl_->worker_block(index(w)).pin, impl_->seats[index(w)]};
 }
 
-// "I may be reading anything" comes before the look at what is in force: from then on nothing that we could find there
-// is freed. Then say exactly what we found.
+// The pin stands before the active view is loaded; the view that follow() saw may be gone by now.
 void Gatekeeper::WorkerReader::move() {
-  serial_->store(kSerialAttaching, std::memory_order_seq_cst);
   pin_->store(kPinAttaching, std::memory_order_seq_cst);
-  const TablesView* found = active_->load(std::memory_order_seq_cst);
-  view_ = found;
-  pin_->store(found != nullptr ? number(found->generation) : kPinNone, std::memory_order_release);
-  serial_->store(found != nullptr ? static_cast<const HeldView*>(found)->serial : kSerialNone,
-                 std::memory_order_release);
+  view_ = active_->load(std::memory_order_seq_cst);
+  seat_->view.store(view_, std::memory_order_release);
+  pin_->store(number(view_->generation), std::memory_order_release);
 }
 
 void Gatekeeper::WorkerReader::detach() {
   view_ = nullptr;
+  seat_->view.store(nullptr, std::memory_order_release);
   pin_->store(kPinNone, std::memory_order_release);
-  serial_->store(kSerialNone, std::memory_order_release);
 }
 
 }  // namespace guideway::shm

@@ -3,341 +3,475 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <system_error>
 #include <unordered_map>
 #include <vector>
 
-#include "common/shm/block_allocator.h"
+#include "common/shm/unit_allocator.h"
 #include "guideway/tables_view.h"
 
 namespace guideway::shm {
 namespace {
 
-constexpr std::uint32_t units(std::uint64_t size_bytes) {
-  return static_cast<std::uint32_t>((size_bytes + kObjectUnitBytes - 1) / kObjectUnitBytes);
+constexpr std::uint32_t kHeaderUnits = sizeof(TablesHeader) / kObjectUnitBytes;
+// What one publish moves at most when holes are too small: keeps it within a few milliseconds.
+constexpr std::uint64_t kRelocatedBytesMax = 16 << 20;
+
+std::uint32_t units_of(std::uint32_t size_bytes) {
+  return (size_bytes + kObjectUnitBytes - 1) / kObjectUnitBytes;
 }
-Block block_of(const ObjectRef& ref) {
-  return {ref.offset_units, units(ref.size_bytes)};
+Extent extent_of(const ObjectRef& ref) {
+  return {ref.offset_units, units_of(ref.size_bytes)};
+}
+std::uint64_t bytes_of(std::uint64_t units) {
+  return units * kObjectUnitBytes;
 }
 
 std::uint64_t unix_ns() {
-  using namespace std::chrono;
-  return static_cast<std::uint64_t>(duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
 }
 
-// One writer at a time. The kernel drops the lock with the last descriptor of this open file, so a dead writer holds
-// nothing up.
-bool take_writer_lock(const Descriptor& memory) {
+// One writer per segment. The lock belongs to the open file description, so the kernel drops it when the process dies.
+bool lock_for_writing(const Descriptor& fd) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  lock.l_len = 1;
-  return fcntl(memory.get(), F_OFD_SETLK, &lock) == 0;
+  return fcntl(fd.get(), F_OFD_SETLK, &lock) == 0;
+}
+
+// What one generation says, with references instead of objects.
+struct Tree {
+  FlowHashKeys hash_keys{};
+  std::uint64_t config_digest = 0;
+  ObjectRef vips{}, index4{}, index6{};
+  std::vector<PoolRecord> pools;
+
+  template <typename Visitor>
+  void for_each_ref(Visitor visit) {
+    visit(vips);
+    visit(index4);
+    visit(index6);
+    for (PoolRecord& pool : pools) {
+      visit(pool.slots);
+      visit(pool.backends);
+    }
+  }
+};
+
+std::vector<std::byte> pools_object(const std::vector<PoolRecord>& pools) {
+  const std::uint32_t elements_at = elements_offset_bytes(ObjectKind::pools);
+  std::vector<std::byte> bytes(elements_at + pools.size() * sizeof(PoolRecord));
+  ObjectHeader header{0, ObjectKind::pools, static_cast<std::uint32_t>(pools.size()),
+                      static_cast<std::uint32_t>(bytes.size()), 0};
+  std::memcpy(bytes.data(), &header, sizeof header);
+  if (!pools.empty()) std::memcpy(bytes.data() + elements_at, pools.data(), pools.size() * sizeof(PoolRecord));
+  header.checksum = object_checksum(bytes);
+  std::memcpy(bytes.data(), &header.checksum, sizeof header.checksum);
+  return bytes;
+}
+
+GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools) {
+  GenerationRoot root{};
+  root.header = {0, ObjectKind::root, 1, sizeof(GenerationRoot), 0};
+  root.generation = generation;
+  root.config_digest = tree.config_digest;
+  root.published_unix_ns = unix_ns();
+  root.hash_keys = tree.hash_keys;
+  root.vips = tree.vips;
+  root.index4 = tree.index4;
+  root.index6 = tree.index6;
+  root.pools = pools;
+  root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
+  return root;
+}
+
+std::uint64_t checksum_of(std::span<const std::byte> object) {
+  return load<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(object.data()));
 }
 
 }  // namespace
 
 std::uint64_t oldest_pin(const StatsHeader& stats) {
-  // A worker that attaches while this runs pins "anything" before it reads what the gatekeeper put into force, and the
-  // gatekeeper moves its own pin after that. So: the gatekeeper's pin first.
+  // First the gatekeeper: a worker that attaches after its pin was read here finds a view at least that new.
   std::uint64_t oldest = stats.gatekeeper_pin.load(std::memory_order_seq_cst);
-  auto& writable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides; nothing is written here
-  for (std::uint32_t w = 0; w < stats.worker_count && w < kWorkersMax; w++)
-    oldest = std::min(oldest, stats_of(writable, static_cast<WorkerId>(w)).block->pin.load(std::memory_order_seq_cst));
+  const auto* block = reinterpret_cast<const std::byte*>(&stats) + sizeof(StatsHeader);
+  const std::size_t stride_bytes = worker_stride_bytes(stats.vip_capacity, stats.backend_capacity);
+  for (std::uint32_t w = 0; w < stats.worker_count; w++, block += stride_bytes)
+    oldest = std::min(oldest, reinterpret_cast<const WorkerBlock*>(block)->pin.load(std::memory_order_seq_cst));
   return oldest;
 }
 
 struct TablesWriter::Impl {
-  Descriptor memory;
-  Mapping mapping;
-  BlockAllocator allocator;
-  std::function<std::uint64_t()> reader_pins = [] { return kPinAttaching; };
-
-  using Objects = std::map<std::uint32_t, ObjectRef>;  // by offset
-  Objects live;                                        // what the root reaches, without the root object itself
-  Block root_block;
-  struct Unlinked {
-    Block block;
-    std::uint64_t generation;  // the first that does not reach it
+  // An object that the generation in force reaches (or the one being prepared).
+  struct LiveObject {
+    ObjectRef ref;
+    ImageObjectPtr source;  // what was copied there; nullptr if a writer before us did it
   };
-  std::deque<Unlinked> limbo;
-  std::unordered_map<std::uint64_t, ObjectRef> by_checksum;      // of `live`
-  std::unordered_map<const ImageObject*, ObjectRef> by_pointer;  // of the image in force
-  TableImage image;                                              // keeps those pointers alive
+  struct LimboObject {
+    Extent extent;
+    Generation unlinked_by;  // the first generation that does not reach it
+  };
+
+  Impl(Descriptor descriptor, Mapping whole)
+      : fd(std::move(descriptor)),
+        mapping(std::move(whole)),
+        space({kHeaderUnits, static_cast<std::uint32_t>(mapping.bytes().size() / kObjectUnitBytes) - kHeaderUnits}) {}
 
   TablesHeader& header() const { return *reinterpret_cast<TablesHeader*>(mapping.bytes().data()); }
-  RootWord root() const { return {header().root.load(std::memory_order_acquire)}; }
-  std::byte* at(const Block& block) const {
-    return mapping.bytes().data() + std::size_t{block.offset_units} * kObjectUnitBytes;
+  std::span<std::byte> object_at(const ObjectRef& ref) const {
+    return mapping.bytes().subspan(bytes_of(ref.offset_units), ref.size_bytes);
   }
 
-  bool same_bytes(const ObjectRef& ref, const ImageObject& object) const;
-  std::optional<ObjectRef> existing(const ImageObject& object) const;
+  PublishResult publish_once(const TableImage& image);
+  std::optional<Tree> place_image(const TableImage& image);
+  std::optional<ObjectRef> place(std::span<const std::byte> object, const ImageObjectPtr& source);
+  std::optional<ObjectRef> find(std::span<const std::byte> object, const ImageObjectPtr& source) const;
+  void copy_to(Extent extent, std::span<const std::byte> object, const ImageObjectPtr& source);
+  bool commit(Tree next);
+  void roll_back();
+  void unlink_unreached();
+  std::map<std::uint32_t, LiveObject>::iterator forget(std::map<std::uint32_t, LiveObject>::iterator object);
+  bool relocate();
+  bool reclaim();
+  bool adopt(const TablesView& view, RootWord word);
+  bool mark(const ObjectRef& ref);
+
+  Descriptor fd;
+  Mapping mapping;
+  UnitAllocator space;
+  std::function<std::uint64_t()> oldest = [] { return kPinAttaching; };
+
+  Generation generation = Generation::none;
+  Tree tree;                                                     // in force
+  ObjectRef pools_ref{};                                         // of the array of its pools
+  std::uint32_t root_units = 0;                                  // where its root object is
+  std::map<std::uint32_t, LiveObject> live;                      // by offset; root objects are not in it
+  std::unordered_multimap<std::uint64_t, std::uint32_t> lookup;  // checksum → offset, of `live`
+  std::vector<std::uint32_t> fresh;                              // placed since the last commit
+  std::deque<LimboObject> limbo;                                 // oldest first
+  std::uint64_t relocations = 0;
 };
 
-// A publish in the making: everything it placed is given back unless it is committed.
-class TablesWriter::Publication {
- public:
-  explicit Publication(Impl& writer) : writer_(writer) {}
-  ~Publication() {
-    for (const Block& block : placed_) writer_.allocator.release(block);
+// ---- Placing objects -----------------------------------------------------------------------------------------------
+
+// The same bytes in the generation in force, or among the objects placed for the next one.
+std::optional<ObjectRef> TablesWriter::Impl::find(std::span<const std::byte> object,
+                                                  const ImageObjectPtr& source) const {
+  const auto [begin, end] = lookup.equal_range(checksum_of(object));
+  for (auto it = begin; it != end; ++it) {
+    const LiveObject& candidate = live.at(it->second);
+    if (candidate.ref.size_bytes != object.size()) continue;
+    if ((source != nullptr && candidate.source == source) ||
+        std::memcmp(object_at(candidate.ref).data(), object.data(), object.size()) == 0)
+      return candidate.ref;
   }
-
-  // The object's place: that of the generation in force if it is there already. False when there is no room.
-  bool place(const ImageObjectPtr& object, ObjectRef& ref) {
-    ref = {};
-    if (!object) return true;
-    if (const auto same = writer_.existing(*object)) {
-      ref = *same;
-    } else if (!copy(object->bytes, object->checksum(), ref)) {
-      return false;
-    }
-    pointers_.emplace(object.get(), ref);
-    objects_.emplace(ref.offset_units, ref);
-    return true;
-  }
-
-  bool place_pools(const TableImage& image, ObjectRef& ref) {
-    std::vector<std::byte> bytes(kObjectUnitBytes + image.pools.size() * sizeof(PoolRecord));
-    for (std::size_t i = 0; i < image.pools.size(); i++) {
-      const TableImage::Pool& pool = image.pools[i];
-      PoolRecord record{};
-      if (!place(pool.slots, record.slots) || !place(pool.backends, record.backends)) return false;
-      record.slot_count = pool.slot_count;
-      record.backend_count = pool.backend_count;
-      record.encap = pool.encap;
-      std::memcpy(bytes.data() + kObjectUnitBytes + i * sizeof record, &record, sizeof record);
-    }
-    ObjectHeader header{0, ObjectKind::pools, static_cast<std::uint32_t>(image.pools.size()),
-                        static_cast<std::uint32_t>(bytes.size()), 0};
-    std::memcpy(bytes.data(), &header, sizeof header);
-    auto object = std::make_shared<ImageObject>(ImageObject{ObjectKind::pools, std::move(bytes)});
-    const std::uint64_t checksum = object_checksum(object->bytes);
-    std::memcpy(object->bytes.data(), &checksum, sizeof checksum);
-    const bool placed = place(object, ref);
-    pointers_.erase(object.get());
-    return placed;
-  }
-
-  bool place_root(GenerationRoot root) {
-    root.header = {0, ObjectKind::root, 1, sizeof root, 0};
-    const auto bytes = std::as_bytes(std::span(&root, 1));
-    root.header.checksum = object_checksum(bytes);
-    ObjectRef ref;
-    if (!copy(bytes, root.header.checksum, ref)) return false;
-    root_block_ = block_of(ref);
-    word_ = RootWord::make(root.generation, std::uint64_t{ref.offset_units} * kObjectUnitBytes);
-    return true;
-  }
-
-  // The one store that makes it all visible; then the bookkeeping of what is no longer reached.
-  void commit(const TableImage& image) {
-    placed_.clear();
-    writer_.header().root.store(word_.value, std::memory_order_release);
-    // Readers that pin after this fence see the new root; those that pinned before are seen by the next look at pins.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const std::uint64_t generation = number(word_.generation());
-    for (const auto& [offset, ref] : writer_.live)
-      if (!objects_.contains(offset)) writer_.limbo.push_back({block_of(ref), generation});
-    if (writer_.root_block.size_units > 0) writer_.limbo.push_back({writer_.root_block, generation});
-    writer_.root_block = root_block_;
-    writer_.live = std::move(objects_);
-    writer_.by_pointer = std::move(pointers_);
-    writer_.image = image;
-    writer_.by_checksum.clear();
-    for (const auto& [offset, ref] : writer_.live) writer_.by_checksum.emplace(ref.checksum, ref);
-  }
-
- private:
-  bool copy(std::span<const std::byte> bytes, std::uint64_t checksum, ObjectRef& ref) {
-    const auto block = writer_.allocator.allocate(units(bytes.size()));
-    if (!block) return false;
-    placed_.push_back(*block);
-    std::memcpy(writer_.at(*block), bytes.data(), bytes.size());
-    ref = {checksum, block->offset_units, static_cast<std::uint32_t>(bytes.size())};
-    return true;
-  }
-
-  Impl& writer_;
-  std::vector<Block> placed_;
-  Impl::Objects objects_;
-  std::unordered_map<const ImageObject*, ObjectRef> pointers_;
-  Block root_block_;
-  RootWord word_;
-};
-
-bool TablesWriter::Impl::same_bytes(const ObjectRef& ref, const ImageObject& object) const {
-  return ref.size_bytes == object.bytes.size() &&
-         std::memcmp(at(block_of(ref)), object.bytes.data(), ref.size_bytes) == 0;
+  return std::nullopt;
 }
 
-std::optional<ObjectRef> TablesWriter::Impl::existing(const ImageObject& object) const {
-  if (const auto known = by_pointer.find(&object); known != by_pointer.end()) return known->second;
-  const auto alike = by_checksum.find(object.checksum());
-  if (alike == by_checksum.end() || !same_bytes(alike->second, object)) return std::nullopt;
-  return alike->second;
+void TablesWriter::Impl::copy_to(Extent extent, std::span<const std::byte> object, const ImageObjectPtr& source) {
+  const ObjectRef ref{checksum_of(object), extent.offset_units, static_cast<std::uint32_t>(object.size())};
+  std::memcpy(object_at(ref).data(), object.data(), object.size());
+  live.emplace(ref.offset_units, LiveObject{ref, source});
+  lookup.emplace(ref.checksum, ref.offset_units);
+  fresh.push_back(ref.offset_units);
 }
+
+std::optional<ObjectRef> TablesWriter::Impl::place(std::span<const std::byte> object, const ImageObjectPtr& source) {
+  if (auto same = find(object, source)) return same;
+  const auto extent = space.allocate(units_of(static_cast<std::uint32_t>(object.size())));
+  if (!extent) return std::nullopt;
+  copy_to(*extent, object, source);
+  return live.at(extent->offset_units).ref;
+}
+
+std::optional<Tree> TablesWriter::Impl::place_image(const TableImage& image) {
+  Tree next{image.hash_keys, image.config_digest, {}, {}, {}, std::vector<PoolRecord>(image.pools.size())};
+  std::vector<std::pair<const ImageObjectPtr*, ObjectRef*>> wanted{
+      {&image.vips, &next.vips}, {&image.index4, &next.index4}, {&image.index6, &next.index6}};
+  for (std::size_t i = 0; i < image.pools.size(); i++) {
+    const TableImage::Pool& pool = image.pools[i];
+    PoolRecord& record = next.pools[i];
+    record.slot_count = pool.slot_count;
+    record.backend_count = pool.backend_count;
+    record.encap = pool.encap;
+    if (pool.slots) wanted.emplace_back(&pool.slots, &record.slots);
+    if (pool.backends) wanted.emplace_back(&pool.backends, &record.backends);
+  }
+  // Large ones first: small ones would break the holes they need.
+  std::stable_sort(wanted.begin(), wanted.end(),
+                   [](const auto& a, const auto& b) { return (*a.first)->bytes.size() > (*b.first)->bytes.size(); });
+  for (const auto& [object, ref] : wanted) {
+    const auto placed = place((*object)->bytes, *object);
+    if (!placed) return std::nullopt;
+    *ref = *placed;
+  }
+  return next;
+}
+
+// ---- Publishing ----------------------------------------------------------------------------------------------------
+
+PublishResult TablesWriter::Impl::publish_once(const TableImage& image) {
+  auto next = place_image(image);
+  if (!next) {
+    roll_back();
+    return PublishResult::no_room;
+  }
+  const bool same_pools = generation != Generation::none && find(pools_object(next->pools), nullptr) == pools_ref;
+  if (same_pools && fresh.empty() && next->vips == tree.vips && next->index4 == tree.index4 &&
+      next->index6 == tree.index6 && next->config_digest == tree.config_digest &&
+      next->hash_keys.round == tree.hash_keys.round)
+    return PublishResult::unchanged;
+  if (commit(std::move(*next))) return PublishResult::published;
+  roll_back();
+  return PublishResult::no_room;
+}
+
+// Places what is left to place (the array of pools and the root object) and makes `next` the generation in force.
+bool TablesWriter::Impl::commit(Tree next) {
+  const auto pools = place(pools_object(next.pools), nullptr);
+  if (!pools) return false;
+  const auto root_at = space.allocate(units_of(sizeof(GenerationRoot)));
+  if (!root_at) return false;
+  const GenerationRoot root = root_object(guideway::next(generation), next, *pools);
+  std::memcpy(mapping.bytes().data() + bytes_of(root_at->offset_units), &root, sizeof root);
+
+  // Release: whoever sees this word sees all that was written before. Sequentially consistent: whoever sees an older
+  // word stored its pin before we read the pins (reclaim).
+  header().root.store(RootWord::make(root.generation, bytes_of(root_at->offset_units)).value,
+                      std::memory_order_seq_cst);
+
+  generation = root.generation;
+  tree = std::move(next);
+  pools_ref = *pools;
+  fresh.clear();
+  if (root_units != 0) limbo.push_back({{root_units, units_of(sizeof(GenerationRoot))}, generation});
+  root_units = root_at->offset_units;
+  unlink_unreached();
+  return true;
+}
+
+std::map<std::uint32_t, TablesWriter::Impl::LiveObject>::iterator TablesWriter::Impl::forget(
+    std::map<std::uint32_t, LiveObject>::iterator object) {
+  const auto [begin, end] = lookup.equal_range(object->second.ref.checksum);
+  lookup.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == object->first; }));
+  return live.erase(object);
+}
+
+// Everything as it was before place_image() or relocate().
+void TablesWriter::Impl::roll_back() {
+  for (const std::uint32_t offset_units : fresh) {
+    const auto object = live.find(offset_units);
+    space.release(extent_of(object->second.ref));
+    forget(object);
+  }
+  fresh.clear();
+}
+
+// Sends to limbo what the generation in force does not reach any more.
+void TablesWriter::Impl::unlink_unreached() {
+  std::vector<std::uint32_t> reached{pools_ref.offset_units};
+  tree.for_each_ref([&](const ObjectRef& ref) { reached.push_back(ref.offset_units); });
+  std::sort(reached.begin(), reached.end());
+  for (auto object = live.begin(); object != live.end();) {
+    if (std::binary_search(reached.begin(), reached.end(), object->first)) {
+      ++object;
+      continue;
+    }
+    limbo.push_back({extent_of(object->second.ref), generation});
+    object = forget(object);
+  }
+}
+
+// Frees what no reader can see any more. True if that was something.
+bool TablesWriter::Impl::reclaim() {
+  if (limbo.empty()) return false;
+  const std::uint64_t pin = oldest();
+  bool freed = false;
+  while (!limbo.empty() && number(limbo.front().unlinked_by) <= pin) {
+    space.release(limbo.front().extent);
+    limbo.pop_front();
+    freed = true;
+  }
+  return freed;
+}
+
+// Moves live objects to lower holes, the highest first, so that the free space gathers at the end. Readers follow as
+// they follow any generation. True if something was moved.
+bool TablesWriter::Impl::relocate() {
+  if (generation == Generation::none) return false;
+  std::uint64_t moved_bytes = 0;
+  std::unordered_map<std::uint32_t, ObjectRef> moved;
+  std::vector<LiveObject> candidates;
+  for (const auto& [offset_units, object] : live)
+    if (offset_units != pools_ref.offset_units) candidates.push_back(object);
+  for (auto object = candidates.rbegin(); object != candidates.rend() && moved_bytes < kRelocatedBytesMax; ++object) {
+    const auto extent = space.allocate_below(units_of(object->ref.size_bytes), object->ref.offset_units);
+    if (!extent) continue;
+    copy_to(*extent, object_at(object->ref), object->source);
+    moved.emplace(object->ref.offset_units, live.at(extent->offset_units).ref);
+    moved_bytes += object->ref.size_bytes;
+  }
+  if (moved.empty()) return false;
+  Tree next = tree;
+  next.for_each_ref([&](ObjectRef& ref) {
+    if (const auto to = moved.find(ref.offset_units); to != moved.end() && ref.size_bytes > 0) ref = to->second;
+  });
+  if (commit(std::move(next))) {
+    relocations++;
+    return true;
+  }
+  roll_back();
+  return false;
+}
+
+// ---- Taking over ---------------------------------------------------------------------------------------------------
+
+// False if an object overlaps another one.
+bool TablesWriter::Impl::mark(const ObjectRef& ref) {
+  if (ref.size_bytes == 0) return true;
+  if (const auto known = live.find(ref.offset_units); known != live.end()) return known->second.ref == ref;
+  if (!space.take(extent_of(ref))) return false;
+  live.emplace(ref.offset_units, LiveObject{ref, nullptr});
+  lookup.emplace(ref.checksum, ref.offset_units);
+  return true;
+}
+
+// Marks what the root reaches; all the rest may still be read by readers of earlier generations.
+bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
+  generation = view.generation;
+  tree = {view.hash_keys, view.config_digest, view.vips_ref, view.index4_ref, view.index6_ref, {}};
+  for (const PoolView& pool : view.pools) {
+    PoolRecord record{};
+    record.slots = pool.slots_ref;
+    record.backends = pool.backends_ref;
+    record.slot_count = pool.slot_count;
+    record.backend_count = pool.backend_count;
+    record.encap = pool.encap;
+    tree.pools.push_back(record);
+  }
+  pools_ref = view.pools_ref;
+  root_units = static_cast<std::uint32_t>(word.offset_bytes() / kObjectUnitBytes);
+  bool sound = space.take({root_units, units_of(sizeof(GenerationRoot))}) && mark(pools_ref);
+  tree.for_each_ref([&](const ObjectRef& ref) { sound = sound && mark(ref); });
+  if (!sound) return false;
+  const auto holes = space.holes();
+  for (const auto& [offset_units, units] : holes) {
+    space.take({offset_units, units});
+    limbo.push_back({{offset_units, units}, generation});
+  }
+  return true;
+}
+
+// ---- The outside ---------------------------------------------------------------------------------------------------
 
 TablesWriter::TablesWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TablesWriter::~TablesWriter() = default;
 
 std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes) {
-  auto impl = std::make_unique<Impl>();
-  impl->memory = create_sealed_memory("guideway-tables", std::min<std::uint64_t>(size_bytes, kTablesBytesMax));
-  impl->mapping = map_whole(impl->memory, Access::read_write);
-  if (!impl->mapping.valid() || !take_writer_lock(impl->memory))
-    throw std::system_error(errno, std::generic_category(), "cannot map the tables segment");
-  const std::size_t mapped_bytes = impl->mapping.bytes().size();
-  SegmentHeader& segment = impl->header().segment;
-  segment.kind = SegmentKind::tables;
-  segment.layout_version = kTablesLayoutVersion;
-  segment.layout_hash = tables_layout_hash();
-  segment.size_bytes = mapped_bytes;
-  segment.created_unix_ns = unix_ns();
-  segment.creator_pid = static_cast<std::uint32_t>(getpid());
-  segment.magic.store(kSegmentMagic, std::memory_order_release);
-  const std::uint32_t first = units(sizeof(TablesHeader));
-  impl->allocator.release({first, static_cast<std::uint32_t>(mapped_bytes / kObjectUnitBytes) - first});
+  if (size_bytes < sizeof(TablesHeader) || size_bytes > kTablesBytesMax)
+    throw std::system_error(EINVAL, std::generic_category(),
+                            "cannot create tables of " + std::to_string(size_bytes) + " bytes: at most " +
+                                std::to_string(kTablesBytesMax) + " are possible");
+  Descriptor fd = create_sealed_memory("guideway-tables", size_bytes);
+  if (!lock_for_writing(fd)) throw std::system_error(errno, std::generic_category(), "cannot lock the new tables");
+  Mapping mapping = map_whole(fd, Access::read_write);
+  if (!mapping.valid()) throw std::system_error(errno, std::generic_category(), "cannot map the new tables");
+  auto impl = std::make_unique<Impl>(std::move(fd), std::move(mapping));
+  SegmentHeader& header = impl->header().segment;
+  header.kind = SegmentKind::tables;
+  header.layout_version = kTablesLayoutVersion;
+  header.layout_hash = tables_layout_hash();
+  header.size_bytes = impl->mapping.bytes().size();
+  header.created_unix_ns = unix_ns();
+  header.creator_pid = static_cast<std::uint32_t>(getpid());
+  header.magic.store(kSegmentMagic, std::memory_order_release);
   return std::unique_ptr<TablesWriter>(new TablesWriter(std::move(impl)));
 }
 
 std::unique_ptr<TablesWriter> TablesWriter::attach(const Descriptor& memory, std::string& why) {
-  auto impl = std::make_unique<Impl>();
-  try {
-    impl->memory = reopen(memory, Access::read_write);
-  } catch (const std::system_error& error) {
-    why = error.what();
+  const auto refuse = [&](const std::string& reason) {
+    why = "cannot carry on with the tables in shared memory: " + reason;
     return nullptr;
-  }
-  if (!is_sealed(impl->memory)) {
-    why = to_text(AttachError::not_sealed);
-    return nullptr;
-  }
-  if (!take_writer_lock(impl->memory)) {
-    why = "another control plane is writing to these tables; stop it first";
-    return nullptr;
-  }
-  impl->mapping = map_whole(impl->memory, Access::read_write);
-  if (!impl->mapping.valid()) {
-    why = to_text(AttachError::no_memory);
-    return nullptr;
-  }
-  if (const AttachError error = check_segment(impl->mapping.bytes(), kTablesSegment); error != AttachError::none) {
-    why = to_text(error);
-    return nullptr;
-  }
-  auto writer = std::unique_ptr<TablesWriter>(new TablesWriter(std::move(impl)));
-  if (!writer->adopt_what_is_there(why)) return nullptr;
-  return writer;
-}
-
-// Marks what the root reaches as live; all the rest may still be read by somebody, so it is in limbo as of now.
-bool TablesWriter::adopt_what_is_there(std::string& why) {
-  Impl& impl = *impl_;
-  const RootWord word = impl.root();
-  const auto bytes = impl.mapping.bytes();
-  std::map<std::uint32_t, std::uint32_t> used;
-  if (!word.empty()) {
-    std::vector<PoolView> pools(pool_count(bytes, word));
-    TablesView view;
-    if (const TablesError error = open_generation(bytes, word, pools, nullptr, view); error != TablesError::none) {
-      why = std::string(to_text(AttachError::bad_root)) + ": " + to_text(error);
-      return false;
-    }
-    const auto keep = [&](const ObjectRef& ref) {
-      if (ref.offset_units == 0) return;
-      impl.live.emplace(ref.offset_units, ref);
-      impl.by_checksum.emplace(ref.checksum, ref);
-    };
-    for (const ObjectRef& ref : {view.root->vips, view.root->index4, view.root->index6, view.root->pools}) keep(ref);
-    for (const PoolRecord& pool : view.pool_records) {
-      keep(pool.slots);
-      keep(pool.backends);
-    }
-    impl.root_block = {static_cast<std::uint32_t>(word.offset_bytes() / kObjectUnitBytes),
-                       units(sizeof(GenerationRoot))};
-    used.emplace(impl.root_block.offset_units, impl.root_block.size_units);
-    for (const auto& [offset, ref] : impl.live) used.emplace(offset, units(ref.size_bytes));
-  }
-  std::uint32_t at = units(sizeof(TablesHeader));
-  const auto leave = [&](std::uint32_t until) {
-    if (until > at) impl.limbo.push_back({{at, until - at}, number(word.generation())});
   };
-  for (const auto& [offset, size] : used) {
-    leave(offset);
-    at = offset + size;
+  if (!is_sealed(memory)) return refuse(to_text(AttachError::not_sealed));
+  if (memory_bytes(memory) > kTablesBytesMax) return refuse(to_text(AttachError::too_large));
+  Descriptor fd;
+  try {
+    fd = reopen(memory, Access::read_write);
+  } catch (const std::system_error& error) {
+    return refuse(error.what());
   }
-  leave(static_cast<std::uint32_t>(bytes.size() / kObjectUnitBytes));
-  return true;
+  if (!lock_for_writing(fd)) return refuse("another control plane is writing them; stop it first");
+  Mapping mapping = map_whole(fd, Access::read_write);
+  if (!mapping.valid()) return refuse(to_text(AttachError::no_memory));
+  if (const auto e = check_segment(mapping.bytes(), kTablesSegment); e != AttachError::none) return refuse(to_text(e));
+
+  auto impl = std::make_unique<Impl>(std::move(fd), std::move(mapping));
+  const RootWord word{impl->header().root.load(std::memory_order_acquire)};
+  if (!word.empty()) {
+    const auto segment = impl->mapping.bytes();
+    std::vector<PoolView> pools(pool_count(segment, word));
+    TablesView view;
+    if (const auto e = open_generation(segment, word, pools, nullptr, view); e != TablesError::none)
+      return refuse(to_text(e));
+    if (!impl->adopt(view, word)) return refuse("objects overlap");
+  }
+  return std::unique_ptr<TablesWriter>(new TablesWriter(std::move(impl)));
 }
 
 void TablesWriter::set_reader_pins(std::function<std::uint64_t()> oldest) {
-  impl_->reader_pins = std::move(oldest);
+  impl_->oldest = std::move(oldest);
 }
 
 PublishResult TablesWriter::publish(const TableImage& image) {
-  reclaim();
-  const bool fresh = impl_->root().empty();
-  Publication publication(*impl_);
-  GenerationRoot root{};
-  if (!publication.place(image.vips, root.vips) || !publication.place(image.index4, root.index4) ||
-      !publication.place(image.index6, root.index6) || !publication.place_pools(image, root.pools))
-    return PublishResult::no_room;
-  if (!fresh) {
-    const auto* now = reinterpret_cast<const GenerationRoot*>(impl_->at(impl_->root_block));
-    if (now->vips == root.vips && now->index4 == root.index4 && now->index6 == root.index6 &&
-        now->pools == root.pools && now->config_digest == image.config_digest &&
-        now->hash_keys.round == image.hash_keys.round)
-      return PublishResult::unchanged;
+  for (;;) {
+    const PublishResult result = impl_->publish_once(image);
+    if (result != PublishResult::no_room) return result;
+    if (impl_->reclaim()) continue;
+    // Nothing is in limbo, so the holes are too small: gather them. With readers that takes until the next call.
+    if (!impl_->limbo.empty() || !impl_->relocate() || !impl_->reclaim()) return PublishResult::no_room;
   }
-  root.generation = next(generation());
-  root.config_digest = image.config_digest;
-  root.published_unix_ns = unix_ns();
-  root.hash_keys = image.hash_keys;
-  if (!publication.place_root(root)) return PublishResult::no_room;
-  publication.commit(image);
-  return PublishResult::published;
 }
 
 void TablesWriter::reclaim() {
-  if (impl_->limbo.empty()) return;
-  const std::uint64_t oldest = impl_->reader_pins();
-  while (!impl_->limbo.empty() && impl_->limbo.front().generation <= oldest) {
-    impl_->allocator.release(impl_->limbo.front().block);
-    impl_->limbo.pop_front();
-  }
+  impl_->reclaim();
 }
 
 Generation TablesWriter::generation() const {
-  return impl_->root().generation();
+  return impl_->generation;
 }
 std::span<const std::byte> TablesWriter::memory() const {
   return impl_->mapping.bytes();
 }
 RootWord TablesWriter::root() const {
-  return impl_->root();
+  return {impl_->header().root.load(std::memory_order_acquire)};
 }
 const Descriptor& TablesWriter::descriptor() const {
-  return impl_->memory;
+  return impl_->fd;
 }
 Descriptor TablesWriter::read_only_descriptor() const {
-  return reopen(impl_->memory, Access::read_only);
+  return reopen(impl_->fd, Access::read_only);
 }
 
 TablesWriter::Usage TablesWriter::usage() const {
-  Usage usage{};
-  usage.size_bytes = impl_->mapping.bytes().size();
-  for (const auto& [offset, ref] : impl_->live)
-    usage.live_bytes += std::uint64_t{units(ref.size_bytes)} * kObjectUnitBytes;
-  usage.live_bytes += std::uint64_t{impl_->root_block.size_units} * kObjectUnitBytes;
-  for (const Impl::Unlinked& unlinked : impl_->limbo)
-    usage.limbo_bytes += std::uint64_t{unlinked.block.size_units} * kObjectUnitBytes;
-  usage.free_bytes = impl_->allocator.free_units() * kObjectUnitBytes;
-  usage.largest_free_bytes = std::uint64_t{impl_->allocator.largest_units()} * kObjectUnitBytes;
-  return usage;
+  std::uint64_t limbo_units = 0;
+  for (const Impl::LimboObject& object : impl_->limbo) limbo_units += object.extent.units;
+  const std::uint64_t size_bytes = impl_->mapping.bytes().size();
+  const std::uint64_t free_bytes = bytes_of(impl_->space.free_units());
+  const std::uint64_t limbo_bytes = bytes_of(limbo_units);
+  return {size_bytes,
+          size_bytes - sizeof(TablesHeader) - free_bytes - limbo_bytes,
+          limbo_bytes,
+          free_bytes,
+          bytes_of(impl_->space.largest_units()),
+          impl_->relocations};
 }
 
 }  // namespace guideway::shm

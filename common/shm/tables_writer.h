@@ -22,13 +22,14 @@
 namespace guideway::shm {
 
 // The oldest generation that any live reader may be reading, in the order the protocol demands: gatekeeper before
-// workers. kPinNone when there is no reader.
+// workers. kPinNone when there is no reader. REQUIRES: `stats` passed check_stats().
 std::uint64_t oldest_pin(const StatsHeader& stats);
 
 enum class PublishResult {
   published,
   unchanged,  // the image says what the generation in force says already
-  no_room,    // readers still hold too much, or the segment is too small: try again after reclaim()
+  no_room,    // readers still hold too much: try again when they have moved on; or the segment is too small for this
+              // image (usage() tells which): make a larger one
 };
 
 class TablesWriter {
@@ -41,9 +42,12 @@ class TablesWriter {
   static std::unique_ptr<TablesWriter> attach(const Descriptor& memory, std::string& why);
   ~TablesWriter();
 
-  // `oldest` is called when memory is needed: the oldest pin over all live readers (see oldest_pin()).
+  // `oldest` is called when memory is needed: the oldest pin over all live readers (see oldest_pin()); kPinNone once
+  // the kernel has proven that there is none. Until it is set, nothing is freed.
   void set_reader_pins(std::function<std::uint64_t()> oldest);
 
+  // Never waits. After no_room the generation in force says what it said before, but it may be a newer one: when holes
+  // are too small, live objects are moved by a publish of their own, and the image fits once the readers follow that.
   PublishResult publish(const TableImage& image);
   // Frees what no reader can see any more; cheap, call it now and then.
   void reclaim();
@@ -55,7 +59,7 @@ class TablesWriter {
   Descriptor read_only_descriptor() const;  // to hand to readers
 
   struct Usage {
-    std::uint64_t size_bytes, live_bytes, limbo_bytes, free_bytes, largest_free_bytes;
+    std::uint64_t size_bytes, live_bytes, limbo_bytes, free_bytes, largest_free_bytes, relocations;
   };
   Usage usage() const;
 

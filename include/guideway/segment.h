@@ -50,6 +50,8 @@ enum class AttachError : std::uint32_t {
   bad_root,          // the tables' root points to nothing valid
   not_sealed,        // the descriptor could shrink under our feet
   no_memory,         // it could not be mapped
+  too_large,         // larger than any segment of ours; mapping it would eat the machine's memory
+  no_answer,         // the data plane went away before it said how it took the segment
 };
 constexpr const char* to_text(AttachError error) {
   switch (error) {
@@ -73,6 +75,10 @@ constexpr const char* to_text(AttachError error) {
       return "not sealed: it could shrink while mapped";
     case AttachError::no_memory:
       return "out of memory: it could not be mapped";
+    case AttachError::too_large:
+      return "too large: more than a segment may have";
+    case AttachError::no_answer:
+      return "no answer: the data plane went away before it took the segment";
   }
   return "unknown error";
 }

@@ -168,6 +168,7 @@ static_assert(sizeof(PoolRecord) == 64);
 // An element of a slots object: BackendId in the lower 15 bits. The top bit is kept for "unsettled".
 using SlotEntry = std::uint16_t;
 inline constexpr SlotEntry kSlotOwnerMask = 0x7fff;
+inline constexpr std::uint32_t kPoolsMax = 4096;
 inline constexpr std::uint32_t kBackendsPerPoolMax = 0x7fff;
 inline constexpr std::uint32_t kSlotCountDefault = 65521;  // prime; 24 + 2 × 65521 bytes fit 128 KiB
 inline constexpr std::uint32_t kSlotCountMax = 1U << 20;

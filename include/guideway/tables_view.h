@@ -3,7 +3,8 @@
 //
 // open_generation() validates a generation completely (checksums, sizes, every index) and resolves its offsets to
 // pointers. After that the lookups are total: every number they read from shared memory is bounded before it is used,
-// so that even a writer that scribbles over published objects can only misdirect a packet, never fault a worker.
+// so that even a writer that scribbles over published objects can only misdirect a packet, never fault a worker. What
+// bounds them (counts, masks, references) lies in the view, out of the writer's reach.
 //
 // Ownership: a TablesView points into the mapped segment and into storage its owner holds; both must outlive it.
 // Thread-safety: a TablesView is immutable once opened; any number of threads may read it.
@@ -28,6 +29,9 @@ struct PoolView {
   const BackendRecord* backends = nullptr;
   std::uint32_t slot_count = 0;
   std::uint32_t backend_count = 0;
+  ObjectRef slots_ref{};
+  ObjectRef backends_ref{};
+  Encap encap{};
 };
 
 struct VipMatch {
@@ -37,15 +41,16 @@ struct VipMatch {
 
 struct TablesView {
   Generation generation = Generation::none;
-  const GenerationRoot* root = nullptr;
   const VipIndex4Entry* index4 = nullptr;
   const VipIndex6Entry* index6 = nullptr;
   std::uint32_t index4_mask = 0, index4_probes = 0;
   std::uint32_t index6_mask = 0, index6_probes = 0;
   std::span<const VipRecord> vips;
-  std::span<const PoolRecord> pool_records;
   std::span<const PoolView> pools;
   FlowHashKeys hash_keys{};
+  std::uint64_t config_digest = 0;
+  std::uint64_t published_unix_ns = 0;
+  ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{};
 };
 
 namespace detail {
@@ -111,6 +116,7 @@ enum class TablesError : std::uint32_t {
   wrong_object_kind,
   bad_checksum,
   generation_mismatch,   // the root word and the root object disagree
+  generation_not_newer,  // the root word went back to an older generation
   too_many_pools,        // more than the caller's storage holds
   vip_without_pool,      // a VIP names a pool that does not exist
   bad_index,             // the VIP index is not a power of two, or names VIPs or pools that do not exist
@@ -130,6 +136,8 @@ constexpr const char* to_text(TablesError error) {
       return "an object does not match its checksum";
     case TablesError::generation_mismatch:
       return "the root word and the root object name different generations";
+    case TablesError::generation_not_newer:
+      return "the root word went back to an older generation";
     case TablesError::too_many_pools:
       return "more pools than the data plane has room for";
     case TablesError::vip_without_pool:
@@ -153,7 +161,8 @@ constexpr const char* to_text(TablesError error) {
 TablesError open_generation(std::span<const std::byte> segment, RootWord word, std::span<PoolView> pools,
                             const TablesView* before, TablesView& view);
 
-// How many pools the generation has, for sizing the storage; 0 when the root is unreadable.
+// How many pools the generation has, for sizing the storage, but never more than kPoolsMax; 0 when the root is
+// unreadable.
 std::uint32_t pool_count(std::span<const std::byte> segment, RootWord word);
 
 }  // namespace guideway

@@ -1,7 +1,11 @@
 // Implementation of open_generation(), see tables_view.h; in a file of its own because it runs once per generation and
 // its reader is another one.
+//
+// The writer is not trusted, and may be writing while we read. So whatever is checked and then used is copied out of
+// the segment once (snapshot); what stays behind in the segment is only ever checked, and bounded again at each lookup.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 
 #include "guideway/tables_view.h"
@@ -9,37 +13,48 @@
 namespace guideway {
 namespace detail {
 
+// REQUIRES: sizeof(T) bytes at `at`.
+template <typename T>
+inline T snapshot(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  asm volatile("" : : "r"(&value) : "memory");  // the compiler must not read the segment again for it
+  return value;
+}
+
 template <typename Element>
 struct Elements {
-  const ObjectHeader* header = nullptr;
+  ObjectRef ref{};
   const Element* first = nullptr;
   std::uint32_t count = 0;
+  std::uint32_t probes_max = 0;
 };
 
-// Bounds, kind, size and checksum of one object. `known`: its checksum was verified before, at this place.
+// Bounds, kind, size and checksum of one object. `known`: what it referred to when it was verified before.
 template <typename Element>
-inline TablesError open_object(std::span<const std::byte> segment, const ObjectRef& ref, ObjectKind kind, bool known,
-                               Elements<Element>& out) {
+inline TablesError open_object(std::span<const std::byte> segment, const ObjectRef& ref, ObjectKind kind,
+                               const ObjectRef* known, Elements<Element>& out) {
   const std::uint64_t offset = std::uint64_t{ref.offset_units} * kObjectUnitBytes;
   const std::uint32_t elements_at = elements_offset_bytes(kind);
   if (offset < sizeof(TablesHeader) || ref.size_bytes < elements_at || offset > segment.size() ||
       ref.size_bytes > segment.size() - offset)
     return TablesError::object_out_of_bounds;
   const auto bytes = segment.subspan(offset, ref.size_bytes);
-  const auto* header = reinterpret_cast<const ObjectHeader*>(bytes.data());
-  const std::uint32_t count = header->count;
-  if (header->kind != kind) return TablesError::wrong_object_kind;
-  if (header->size_bytes != ref.size_bytes || std::uint64_t{count} * sizeof(Element) + elements_at != ref.size_bytes)
+  const auto header = snapshot<ObjectHeader>(bytes.data());
+  if (header.kind != kind) return TablesError::wrong_object_kind;
+  if (header.size_bytes != ref.size_bytes ||
+      std::uint64_t{header.count} * sizeof(Element) + elements_at != ref.size_bytes)
     return TablesError::object_out_of_bounds;
-  if (header->checksum != ref.checksum) return TablesError::bad_checksum;
-  if (!known && object_checksum(bytes) != ref.checksum) return TablesError::bad_checksum;
-  out = {header, reinterpret_cast<const Element*>(bytes.data() + elements_at), count};
+  if (header.checksum != ref.checksum) return TablesError::bad_checksum;
+  const bool verified = known != nullptr && *known == ref;
+  if (!verified && object_checksum(bytes) != ref.checksum) return TablesError::bad_checksum;
+  out = {ref, reinterpret_cast<const Element*>(bytes.data() + elements_at), header.count, header.probes_max};
   return TablesError::none;
 }
 
 template <typename Entry>
 inline bool index_is_sound(const Elements<Entry>& entries, std::uint32_t vips, std::uint32_t pools) {
-  if (!std::has_single_bit(entries.count) || entries.header->probes_max > entries.count) return false;
+  if (!std::has_single_bit(entries.count) || entries.probes_max > entries.count) return false;
   for (std::uint32_t i = 0; i < entries.count; i++) {
     const Entry& entry = entries.first[i];
     if (entry.key.used == 0) continue;
@@ -49,88 +64,94 @@ inline bool index_is_sound(const Elements<Entry>& entries, std::uint32_t vips, s
   return true;
 }
 
-inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolRecord* before,
+inline bool backends_are_sound(const Elements<BackendRecord>& backends) {
+  for (std::uint32_t i = 0; i < backends.count; i++) {
+    const BackendRecord& backend = backends.first[i];
+    if (backend.outer_bytes > sizeof backend.outer || backend.encap < Encap::ipip || backend.encap > Encap::gue1 ||
+        (backend.outer_family != Family::ipv4 && backend.outer_family != Family::ipv6))
+      return false;
+  }
+  return true;
+}
+
+inline bool slots_are_sound(const Elements<SlotEntry>& slots, std::uint32_t backends) {
+  std::uint32_t highest = 0;
+  for (std::uint32_t i = 0; i < slots.count; i++)
+    highest = std::max<std::uint32_t>(highest, slots.first[i] & kSlotOwnerMask);
+  return slots.count == 0 || highest < backends;
+}
+
+inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolView* before,
                              PoolView& view) {
-  const bool slots_known = before != nullptr && before->slots == record.slots;
-  const bool backends_known = before != nullptr && before->backends == record.backends;
+  if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax || record.encap < Encap::ipip ||
+      record.encap > Encap::gue1)
+    return TablesError::bad_pool;
   Elements<SlotEntry> slots;
   Elements<BackendRecord> backends;
-  if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax) return TablesError::bad_pool;
   if (record.backend_count > 0) {
-    if (const auto e = open_object(segment, record.backends, ObjectKind::backends, backends_known, backends);
+    const ObjectRef* known = before != nullptr ? &before->backends_ref : nullptr;
+    if (const auto e = open_object(segment, record.backends, ObjectKind::backends, known, backends);
         e != TablesError::none)
       return e;
   }
   if (record.slot_count > 0) {
-    if (const auto e = open_object(segment, record.slots, ObjectKind::slots, slots_known, slots);
-        e != TablesError::none)
+    const ObjectRef* known = before != nullptr ? &before->slots_ref : nullptr;
+    if (const auto e = open_object(segment, record.slots, ObjectKind::slots, known, slots); e != TablesError::none)
       return e;
   }
   if (backends.count != record.backend_count || slots.count != record.slot_count) return TablesError::bad_pool;
-  if (!backends_known) {
-    for (std::uint32_t i = 0; i < backends.count; i++) {
-      const BackendRecord& backend = backends.first[i];
-      if (backend.outer_bytes > sizeof backend.outer || backend.encap < Encap::ipip || backend.encap > Encap::gue1 ||
-          (backend.outer_family != Family::ipv4 && backend.outer_family != Family::ipv6))
-        return TablesError::bad_backend;
-    }
-  }
-  if (!slots_known || before->backend_count != record.backend_count) {
-    std::uint32_t highest = 0;
-    for (std::uint32_t i = 0; i < slots.count; i++)
-      highest = std::max<std::uint32_t>(highest, slots.first[i] & kSlotOwnerMask);
-    if (slots.count > 0 && highest >= backends.count) return TablesError::slot_without_backend;
-  }
-  view = {slots.first, backends.first, slots.count, backends.count};
+  const bool same_backends = before != nullptr && before->backends_ref == backends.ref;
+  const bool same_slots = before != nullptr && before->slots_ref == slots.ref;
+  if (!same_backends && !backends_are_sound(backends)) return TablesError::bad_backend;
+  if (!(same_slots && before->backend_count == backends.count) && !slots_are_sound(slots, backends.count))
+    return TablesError::slot_without_backend;
+  view = {slots.first, backends.first, slots.count, backends.count, slots.ref, backends.ref, record.encap};
   return TablesError::none;
 }
 
-inline TablesError open_root(std::span<const std::byte> segment, RootWord word, const GenerationRoot*& root) {
+inline TablesError open_root(std::span<const std::byte> segment, RootWord word, GenerationRoot& root) {
   const std::uint64_t offset = word.offset_bytes();
   if (word.empty() || offset < sizeof(TablesHeader) || offset > segment.size() ||
       sizeof(GenerationRoot) > segment.size() - offset)
     return TablesError::object_out_of_bounds;
-  const auto bytes = segment.subspan(offset, sizeof(GenerationRoot));
-  const auto* candidate = reinterpret_cast<const GenerationRoot*>(bytes.data());
-  if (candidate->header.kind != ObjectKind::root) return TablesError::wrong_object_kind;
-  if (candidate->header.size_bytes != sizeof(GenerationRoot)) return TablesError::object_out_of_bounds;
-  if (object_checksum(bytes) != candidate->header.checksum) return TablesError::bad_checksum;
-  if (candidate->generation != word.generation()) return TablesError::generation_mismatch;
-  root = candidate;
+  root = snapshot<GenerationRoot>(segment.data() + offset);
+  if (root.header.kind != ObjectKind::root) return TablesError::wrong_object_kind;
+  if (root.header.size_bytes != sizeof(GenerationRoot)) return TablesError::object_out_of_bounds;
+  if (object_checksum(std::as_bytes(std::span(&root, 1))) != root.header.checksum) return TablesError::bad_checksum;
+  if (root.generation != word.generation()) return TablesError::generation_mismatch;
   return TablesError::none;
 }
 
 }  // namespace detail
 
 inline std::uint32_t pool_count(std::span<const std::byte> segment, RootWord word) {
-  const GenerationRoot* root = nullptr;
+  GenerationRoot root;
   if (detail::open_root(segment, word, root) != TablesError::none) return 0;
-  if (root->pools.size_bytes < kObjectUnitBytes) return 0;
-  return (root->pools.size_bytes - kObjectUnitBytes) / sizeof(PoolRecord);
+  if (root.pools.size_bytes < kObjectUnitBytes) return 0;
+  return std::min<std::uint32_t>((root.pools.size_bytes - kObjectUnitBytes) / sizeof(PoolRecord), kPoolsMax);
 }
 
 inline TablesError open_generation(std::span<const std::byte> segment, RootWord word, std::span<PoolView> pools,
                                    const TablesView* before, TablesView& view) {
   using detail::open_object;
-  const GenerationRoot* root = nullptr;
+  GenerationRoot root;
   if (const auto e = detail::open_root(segment, word, root); e != TablesError::none) return e;
-  const GenerationRoot* old = before != nullptr ? before->root : nullptr;
-  const auto known = [&](ObjectRef GenerationRoot::*ref) { return old != nullptr && old->*ref == root->*ref; };
+  const auto known = [&](ObjectRef TablesView::*ref) { return before != nullptr ? &(before->*ref) : nullptr; };
 
   detail::Elements<VipRecord> vips;
   detail::Elements<PoolRecord> records;
   detail::Elements<VipIndex4Entry> index4;
   detail::Elements<VipIndex6Entry> index6;
-  if (const auto e = open_object(segment, root->vips, ObjectKind::vips, known(&GenerationRoot::vips), vips);
+  if (const auto e = open_object(segment, root.vips, ObjectKind::vips, known(&TablesView::vips_ref), vips);
       e != TablesError::none)
     return e;
-  if (const auto e = open_object(segment, root->pools, ObjectKind::pools, known(&GenerationRoot::pools), records);
+  if (const auto e = open_object(segment, root.pools, ObjectKind::pools, known(&TablesView::pools_ref), records);
       e != TablesError::none)
     return e;
-  if (const auto e = open_object(segment, root->index4, ObjectKind::index4, known(&GenerationRoot::index4), index4);
+  if (const auto e = open_object(segment, root.index4, ObjectKind::index4, known(&TablesView::index4_ref), index4);
       e != TablesError::none)
     return e;
-  if (const auto e = open_object(segment, root->index6, ObjectKind::index6, known(&GenerationRoot::index6), index6);
+  if (const auto e = open_object(segment, root.index6, ObjectKind::index6, known(&TablesView::index6_ref), index6);
       e != TablesError::none)
     return e;
 
@@ -141,22 +162,27 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
       !detail::index_is_sound(index6, vips.count, records.count))
     return TablesError::bad_index;
   for (std::uint32_t i = 0; i < records.count; i++) {
-    const PoolRecord* same = before != nullptr && i < before->pool_records.size() ? &before->pool_records[i] : nullptr;
-    if (const auto e = detail::open_pool(segment, records.first[i], same, pools[i]); e != TablesError::none) return e;
+    const auto record = detail::snapshot<PoolRecord>(reinterpret_cast<const std::byte*>(records.first + i));
+    const PoolView* same = before != nullptr && i < before->pools.size() ? &before->pools[i] : nullptr;
+    if (const auto e = detail::open_pool(segment, record, same, pools[i]); e != TablesError::none) return e;
   }
 
-  view.generation = root->generation;
-  view.root = root;
+  view.generation = root.generation;
   view.index4 = index4.first;
   view.index4_mask = index4.count - 1;
-  view.index4_probes = index4.header->probes_max;
+  view.index4_probes = index4.probes_max;
   view.index6 = index6.first;
   view.index6_mask = index6.count - 1;
-  view.index6_probes = index6.header->probes_max;
+  view.index6_probes = index6.probes_max;
   view.vips = {vips.first, vips.count};
-  view.pool_records = {records.first, records.count};
   view.pools = pools.first(records.count);
-  view.hash_keys = root->hash_keys;
+  view.hash_keys = root.hash_keys;
+  view.config_digest = root.config_digest;
+  view.published_unix_ns = root.published_unix_ns;
+  view.vips_ref = root.vips;
+  view.index4_ref = root.index4;
+  view.index6_ref = root.index6;
+  view.pools_ref = root.pools;
   return TablesError::none;
 }
 

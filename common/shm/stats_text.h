@@ -1,0 +1,20 @@
+// Text of the main core in the stats region, which others read while it changes.
+//
+// A version beside the text is odd while it is being written. Thread-safety: one writer; any number of readers, who
+// never wait for it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "guideway/stats.h"
+
+namespace guideway::shm {
+
+// As much of `text` as fits. REQUIRES: the caller is the only writer of `target`.
+void set_text(StatsText& target, std::string_view text);
+
+// Empty when its writer died in the middle of writing.
+std::string get_text(const StatsText& source);
+
+}  // namespace guideway::shm

@@ -1,0 +1,113 @@
+#include "tests/shm/pattern.h"
+
+#include <cstring>
+
+namespace guideway::shm {
+namespace {
+
+// Sizes that real pools have, and small ones, for holes of all sizes.
+constexpr std::array<std::uint32_t, 6> kSlotCounts{127, 251, 1009, 2029, 4079, 8179};
+
+template <typename Element>
+ImageObjectPtr object_of(ObjectKind kind, const std::vector<Element>& elements) {
+  const std::uint32_t elements_at = elements_offset_bytes(kind);
+  auto object = std::make_shared<ImageObject>(
+      ImageObject{kind, std::vector<std::byte>(elements_at + elements.size() * sizeof(Element))});
+  ObjectHeader header{0, kind, static_cast<std::uint32_t>(elements.size()),
+                      static_cast<std::uint32_t>(object->bytes.size()), 1};
+  std::memcpy(object->bytes.data(), &header, sizeof header);
+  if (!elements.empty())
+    std::memcpy(object->bytes.data() + elements_at, elements.data(), elements.size() * sizeof(Element));
+  header.checksum = object_checksum(object->bytes);
+  std::memcpy(object->bytes.data(), &header.checksum, sizeof header.checksum);
+  return object;
+}
+
+std::uint32_t backend_count_of(PoolSeed seed) {
+  return 1 + static_cast<std::uint32_t>(mix(seed) % 24);
+}
+SlotEntry slot_of_pattern(PoolSeed seed, std::uint32_t slot) {
+  return static_cast<SlotEntry>(mix(std::uint64_t{seed} << 32 | slot) % backend_count_of(seed));
+}
+BackendRecord backend_of(PoolSeed seed, std::uint32_t position) {
+  BackendRecord record{};
+  record.stats_index = seed;
+  record.encap = Encap::gue0;
+  record.outer_family = Family::ipv4;
+  record.outer_bytes = 42;
+  for (std::uint32_t i = 0; i < sizeof record.outer; i++)
+    record.outer[i] = static_cast<std::uint8_t>(mix(std::uint64_t{seed} << 32 | position << 8 | i));
+  return record;
+}
+std::uint64_t digest_of(const std::vector<PoolSeed>& seeds) {
+  return XXH3_64bits(seeds.data(), seeds.size() * sizeof(PoolSeed));
+}
+VipRecord vip_of(std::uint64_t digest, std::uint32_t pool) {
+  VipRecord record{};
+  record.pool = static_cast<PoolId>(pool);
+  record.stats_index = static_cast<std::uint32_t>(mix(digest ^ pool));
+  return record;
+}
+
+TableImage::Pool pool_of(PoolSeed seed, std::uint32_t slot_count) {
+  if (slot_count == 0) slot_count = kSlotCounts[(mix(seed) >> 32) % kSlotCounts.size()];
+  std::vector<SlotEntry> slots(slot_count);
+  for (std::uint32_t s = 0; s < slot_count; s++) slots[s] = slot_of_pattern(seed, s);
+  std::vector<BackendRecord> backends;
+  for (std::uint32_t b = 0; b < backend_count_of(seed); b++) backends.push_back(backend_of(seed, b));
+  TableImage::Pool pool;
+  pool.slots = object_of(ObjectKind::slots, slots);
+  pool.backends = object_of(ObjectKind::backends, backends);
+  pool.slot_count = slot_count;
+  pool.backend_count = static_cast<std::uint32_t>(backends.size());
+  return pool;
+}
+
+std::string check_pool(const PoolView& pool, PoolSeed seed) {
+  if (pool.backend_count != backend_count_of(seed)) return "a pool has backends of another one";
+  for (std::uint32_t b = 0; b < pool.backend_count; b++) {
+    const BackendRecord expected = backend_of(seed, b);
+    if (std::memcmp(&pool.backends[b], &expected, sizeof expected) != 0) return "a backend is not of its pool";
+  }
+  for (std::uint32_t s = 0; s < pool.slot_count; s++)
+    if (pool.slots[s] != slot_of_pattern(seed, s)) return "a slot is not of its pool";
+  return {};
+}
+
+}  // namespace
+
+TableImage PatternBuilder::build(const std::vector<PoolSeed>& seeds) {
+  TableImage image;
+  image.config_digest = digest_of(seeds);
+  std::vector<VipRecord> vips;
+  std::map<PoolSeed, TableImage::Pool> now;
+  for (std::uint32_t i = 0; i < seeds.size(); i++) {
+    vips.push_back(vip_of(image.config_digest, i));
+    const auto known = lately_.find(seeds[i]);
+    image.pools.push_back(known != lately_.end() ? known->second : pool_of(seeds[i], slot_count_));
+    now.emplace(seeds[i], image.pools.back());
+  }
+  lately_ = std::move(now);
+  image.vips = object_of(ObjectKind::vips, vips);
+  image.index4 = object_of(ObjectKind::index4, std::vector<VipIndex4Entry>(2));
+  image.index6 = object_of(ObjectKind::index6, std::vector<VipIndex6Entry>(2));
+  return image;
+}
+
+std::string check_pattern(const TablesView& view) {
+  std::vector<PoolSeed> seeds;
+  for (const PoolView& pool : view.pools) {
+    if (pool.backend_count == 0) return "a pool has no backends";
+    seeds.push_back(pool.backends[0].stats_index);
+    if (auto wrong = check_pool(pool, seeds.back()); !wrong.empty()) return wrong;
+  }
+  if (digest_of(seeds) != view.config_digest) return "pools of different generations are mixed";
+  if (view.vips.size() != seeds.size()) return "there are VIPs of another generation";
+  for (std::uint32_t i = 0; i < view.vips.size(); i++) {
+    const VipRecord expected = vip_of(view.config_digest, i);
+    if (std::memcmp(&view.vips[i], &expected, sizeof expected) != 0) return "a VIP is of another generation";
+  }
+  return {};
+}
+
+}  // namespace guideway::shm
