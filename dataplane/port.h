@@ -1,4 +1,4 @@
-// Where packets come from and go to: the seam between the stages and the world. A DPDK port, its exception path, or
+// Where packets come from and go to: the seam between the stages and the world. A DPDK port, its kernel path, or
 // vectors in a test.
 //
 // One Port object serves one queue pair of one device and belongs to one worker. Virtual calls happen once per batch.
