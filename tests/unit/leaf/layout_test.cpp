@@ -210,9 +210,12 @@ TEST(Layout, StatsRegionIsPinned) {
 }
 
 TEST(Layout, BpfMapsArePinned) {
-  EXPECT_TYPE(guideway_decap_source, 20, 4);
+  EXPECT_TYPE(guideway_decap_address, 20, 4);
+  EXPECT_FIELD(guideway_decap_address, family, 0, 4);
+  EXPECT_FIELD(guideway_decap_address, address, 4, 16);
+  EXPECT_TYPE(guideway_decap_source, 24, 4);
   EXPECT_FIELD(guideway_decap_source, prefix_bits, 0, 4);
-  EXPECT_FIELD(guideway_decap_source, address, 4, 16);
+  EXPECT_FIELD(guideway_decap_source, prefix, 4, 20);
   EXPECT_TYPE(guideway_decap_config, 4, 2);
   EXPECT_FIELD(guideway_decap_config, gue_port, 0, 2);
   EXPECT_FIELD(guideway_decap_config, ipip, 2, 1);
