@@ -1,0 +1,29 @@
+// The control plane's answers (docs/api.md) as text for people.
+//
+// Thread-safety: pure functions. All throw nlohmann::json::exception on an answer without a key that docs/api.md names.
+#pragma once
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "controlplane/ctl/text_table.h"
+
+namespace guideway::ctl {
+
+using Json = nlohmann::json;
+
+// Two levels, as ipvsadm shows them: VIPs with their pool, and its backends behind arrows.
+std::string render_status(const Json& status, const Style& style, std::time_t now);
+
+// What is not as it should be, a sentence each; empty on a good day.
+std::vector<std::string> problems_in(const Json& status);
+
+std::string render_explain(const Json& flow, const Json& answer, const Style& style);
+
+// What a drain, undrain or weight changed, and the command that undoes it.
+// `before` is the backend in the status before, `after` the answer.
+std::string render_change(const Json& before, const Json& after);
+
+}  // namespace guideway::ctl

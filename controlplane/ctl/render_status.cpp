@@ -1,0 +1,190 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/net/address_text.h"
+#include "controlplane/ctl/figures.h"
+#include "controlplane/ctl/render.h"
+
+namespace guideway::ctl {
+namespace {
+
+std::string text_of(const Json& object, const char* key) {
+  return object.at(key).get<std::string>();
+}
+
+std::string service_of(const Json& vip) {
+  const auto address = parse_ip(text_of(vip, "address"));
+  const auto port = vip.at("port").get<std::uint16_t>();
+  const std::string with_port = address ? to_text_with_port(*address, port) : text_of(vip, "address");
+  return with_port + " " + text_of(vip, "protocol");
+}
+
+Cell state_of(const Json& backend) {
+  const std::string state = text_of(backend, "state");
+  const Colour colour = state == "up" ? Colour::good : state == "down" ? Colour::bad : Colour::odd;
+  return {state, colour};
+}
+
+// "6 (file: 1)" when the operator set another weight than the file.
+std::string weight_of(const Json& backend) {
+  const auto file = backend.at("weight").get<std::uint32_t>();
+  const Json& override = backend.at("weight_override");
+  return override.is_null() ? std::to_string(file) : fmt::format("{} (file: {})", override.get<std::uint32_t>(), file);
+}
+
+bool is_up(const Json& backend) {
+  return text_of(backend, "state") == "up";
+}
+
+std::string reason_of(const Json& backend) {
+  const std::string intent = text_of(backend, "intent_reason");
+  return intent.empty() ? text_of(backend, "reason") : intent;
+}
+
+std::string render_backends(const Json& backends, const Style& style) {
+  double weights = 0;
+  for (const Json& backend : backends)
+    if (is_up(backend)) weights += backend.at("weight_effective").get<double>();
+  TextTable table("llrrrrlrrrl");
+  table.add({"", "BACKEND", "WEIGHT", "SLOTS", "SHARE", "DUE", "STATE", "SINCE", "PACKETS", "BITS", "REASON"});
+  for (const Json& backend : backends) {
+    const bool has_due = is_up(backend) && weights > 0;
+    const double due = has_due ? backend.at("weight_effective").get<double>() / weights : 0;
+    const std::string name_and_address = text_of(backend, "name") + " " + text_of(backend, "address");
+    table.add({"->", name_and_address, weight_of(backend), std::to_string(backend.at("slots").get<std::uint32_t>()),
+               percent(backend.at("share").get<double>()), percent(due), state_of(backend),
+               age(backend.at("since_s").get<std::int64_t>()),
+               rate(backend.at("packets_per_second").get<double>(), "pkt"),
+               rate(backend.at("bits_per_second").get<double>(), "bit"), reason_of(backend)});
+  }
+  return table.text(style, "  ");
+}
+
+std::string render_vips_of(const Json& status, const std::string& pool, const Style& style) {
+  TextTable table("lllrrl");
+  for (const Json& vip : status.at("vips")) {
+    if (text_of(vip, "pool") != pool) continue;
+    const bool announced = vip.at("announced").get<bool>();
+    table.add({text_of(vip, "name"), service_of(vip),
+               announced ? Cell("announced", Colour::good) : Cell("not announced", Colour::odd),
+               rate(vip.at("packets_per_second").get<double>(), "pkt"),
+               rate(vip.at("bits_per_second").get<double>(), "bit"), announced ? "" : text_of(vip, "why")});
+  }
+  return table.text(style, "");
+}
+
+std::string render_pool(const Json& status, const Json& pool, const Style& style) {
+  const Json& check = pool.at("health_check");
+  const Json& backends = pool.at("backends");
+  const std::string summary =
+      fmt::format("  pool {}   {}   {} slots   health check {}   {} of {} backends usable", text_of(pool, "name"),
+                  text_of(pool, "encap"), pool.at("slots").get<std::uint32_t>(),
+                  check.is_null() ? "none" : check.get<std::string>(), pool.at("usable_backends").get<std::size_t>(),
+                  backends.size());
+  return "\n" + render_vips_of(status, text_of(pool, "name"), style) + style.paint(summary, Colour::none) + "\n" +
+         render_backends(backends, style);
+}
+
+// ---- the head: one line per part of the house -----------------------------------------------------------------------
+
+std::string tables_line(const Json& generation) {
+  const auto published = generation.at("published").get<std::uint64_t>();
+  if (published == 0) return "nothing published yet";
+  std::string line = fmt::format("generation {}", published);
+  const auto active = generation.at("active").get<std::uint64_t>();
+  if (active != published) line += fmt::format(", the data plane uses {}", active);
+  line += generation.at("workers_follow").get<bool>() ? ", every worker follows" : ", not every worker follows";
+  return line;
+}
+
+std::string dataplane_line(const Json& dataplane) {
+  if (!dataplane.at("connected").get<bool>()) return "not connected: " + text_of(dataplane, "why");
+  std::string line = fmt::format("alive, pid {}", dataplane.at("pid").get<std::int64_t>());
+  for (const Json& worker : dataplane.at("workers"))
+    line += fmt::format(", worker {} on core {}{}", worker.at("index").get<std::uint32_t>(),
+                        worker.at("lcore").get<std::uint32_t>(), worker.at("alive").get<bool>() ? "" : " is silent");
+  for (const Json& port : dataplane.at("ports"))
+    line += fmt::format(", port {} {}", text_of(port, "name"), port.at("link_up").get<bool>() ? "up" : "down");
+  return line;
+}
+
+std::string speaker_line(const Json& status) {
+  if (!status.at("dataplane").at("connected").get<bool>()) return "unknown";
+  const Json& speaker = status.at("dataplane").at("speaker");
+  const Json& vips = status.at("vips");
+  const auto announced =
+      std::count_if(vips.begin(), vips.end(), [](const Json& v) { return v.at("announced").get<bool>(); });
+  std::string line = fmt::format("{}, {} of {} VIPs announced", text_of(speaker, "state"), announced, vips.size());
+  if (const std::string error = text_of(speaker, "error"); !error.empty()) line += ": " + error;
+  return line;
+}
+
+// Received, sent on, and each counter of drops that grows.
+std::string traffic_line(const Json& dataplane) {
+  std::string line;
+  for (const Json& counter : dataplane.at("counters")) {
+    const std::string name = text_of(counter, "name");
+    const auto per_second = counter.at("per_second").get<double>();
+    const bool drops = counter.at("drop").get<bool>() && per_second > 0;
+    if (name != "rx_packets" && name != "tx_packets" && name != "to_kernel_packets" && !drops) continue;
+    const std::string what = name == "rx_packets"          ? "in"
+                             : name == "tx_packets"        ? "to backends"
+                             : name == "to_kernel_packets" ? "to the kernel"
+                                                           : name;
+    line += (line.empty() ? "" : ", ") + rate(per_second, "pkt") + " " + what;
+  }
+  return line.empty() ? "unknown" : line;
+}
+
+std::string render_head(const Json& status, const Style& style, std::time_t now) {
+  const Json& config = status.at("config");
+  const bool good = problems_in(status).empty();
+  const std::string title = fmt::format("{}   guideway {}   up {}   ", text_of(status, "node"),
+                                        text_of(status, "version"), age_since(text_of(status, "started"), now));
+  TextTable table("ll");
+  table.add({"Config", fmt::format("{} {}, loaded {} ago", text_of(config, "file"), text_of(config, "digest"),
+                                   age_since(text_of(config, "loaded"), now))});
+  table.add({"Tables", tables_line(status.at("generation"))});
+  table.add({"Data plane", dataplane_line(status.at("dataplane"))});
+  table.add({"BGP", speaker_line(status)});
+  table.add({"Traffic", traffic_line(status.at("dataplane"))});
+  for (const std::string& problem : problems_in(status)) table.add({Cell("Warning", Colour::odd), problem});
+  return style.paint(title, Colour::none) +
+         (good ? style.paint("OK", Colour::good) : style.paint("DEGRADED", Colour::bad)) + "\n" + table.text(style, "");
+}
+
+}  // namespace
+
+std::vector<std::string> problems_in(const Json& status) {
+  std::vector<std::string> problems;
+  const Json& dataplane = status.at("dataplane");
+  const Json& generation = status.at("generation");
+  if (!dataplane.at("connected").get<bool>()) problems.push_back("the data plane is not connected");
+  for (const Json& worker : dataplane.at("workers"))
+    if (!worker.at("alive").get<bool>())
+      problems.push_back(fmt::format("worker {} is silent", worker.at("index").get<std::uint32_t>()));
+  for (const Json& port : dataplane.at("ports"))
+    if (!port.at("link_up").get<bool>()) problems.push_back("port " + text_of(port, "name") + " has no link");
+  if (const auto rejected = generation.at("rejected").get<std::uint64_t>();
+      rejected != 0 && rejected > generation.at("active").get<std::uint64_t>())
+    problems.push_back(
+        fmt::format("the data plane refused generation {}: {}", rejected, text_of(generation, "rejected_reason")));
+  if (generation.at("pending").get<bool>()) problems.push_back("the tables have no room for the next generation yet");
+  for (const Json& equation : dataplane.at("equations"))
+    if (!equation.at("holds").get<bool>()) problems.push_back("packets are missing: " + text_of(equation, "name"));
+  const bool speaks = dataplane.at("connected").get<bool>() && text_of(dataplane.at("speaker"), "state") != "off";
+  for (const Json& vip : status.at("vips"))
+    if (speaks && !vip.at("announced").get<bool>() && text_of(vip, "announce") != "never")
+      problems.push_back("VIP " + text_of(vip, "name") + " " + service_of(vip) + " is not announced");
+  for (const Json& warning : status.at("warnings")) problems.push_back(warning.get<std::string>());
+  return problems;
+}
+
+std::string render_status(const Json& status, const Style& style, std::time_t now) {
+  std::string out = render_head(status, style, now);
+  for (const Json& pool : status.at("pools")) out += render_pool(status, pool, style);
+  return out;
+}
+
+}  // namespace guideway::ctl
