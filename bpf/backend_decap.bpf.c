@@ -77,12 +77,12 @@ struct gue_header { /* draft-ietf-intarea-gue-09, variant 0 */
 
 /* The outer headers, as far as they are read. Offsets are from the Ethernet header. */
 struct outer {
-  __u32 payload;          /* offset of what is still packed */
-  __u32 end;              /* offset of the end of the packet, as its header says; 0: it contradicts itself */
-  __u32 ip_header_bytes;  /* IPv4 only */
-  __u32 addresses;        /* offset of the source address; the destination follows */
-  __u32 addresses_bytes;  /* both */
-  __u8 protocol;          /* of what is still packed */
+  __u32 payload;         /* offset of what is still packed */
+  __u32 end;             /* offset of the end of the packet, as its header says; 0: it contradicts itself */
+  __u32 ip_header_bytes; /* IPv4 only */
+  __u32 addresses;       /* offset of the source address; the destination follows */
+  __u32 addresses_bytes; /* both */
+  __u8 protocol;         /* of what is still packed */
   __u8 ecn;
   __u8 is_fragment;
   __u8 is_later_fragment; /* its L4 header is in another one */
@@ -127,25 +127,20 @@ static __always_inline int is_beyond(void* at, void* end) {
   return at > end;
 }
 
-#define CHUNK_BYTES 16
+#define CHUNK_BYTES 64
 #define SUMMED_BYTES_MAX (10 * 1024) /* jumbo frames */
 #define NOT_SUMMED 0x10000
 
 /*
  * The ones' complement sum (RFC 1071) of a part of the frame, as it lies in memory; NOT_SUMMED if the part is not all
- * in the frame or longer than SUMMED_BYTES_MAX. REQUIRES: offset < OUTER_BYTES_MAX. A function of its own for the verifier, that checks it only once.
+ * in the frame or longer than SUMMED_BYTES_MAX. It is two global functions because the verifier checks such a one by
+ * itself and once, and not again for each number of chunks that may lie before the rest.
  */
-__attribute__((noinline)) __u32 ones_sum(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
+__attribute__((noinline)) __u32 ones_sum_rest(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
+  if (offset > OUTER_BYTES_MAX + SUMMED_BYTES_MAX) return NOT_SUMMED;
   void* end = frame_end(ctx);
-  __u8* at = outer_at(ctx, offset);
+  __u8* at = frame(ctx) + offset;
   __u64 sum = 0;
-  for (__u32 i = 0; i < SUMMED_BYTES_MAX / CHUNK_BYTES; i++) {
-    if (bytes < CHUNK_BYTES) break;
-    if (is_beyond(at + CHUNK_BYTES, end)) return NOT_SUMMED;
-    for (__u32 w = 0; w < CHUNK_BYTES / 4; w++) sum += ((__u32*)at)[w];
-    at += CHUNK_BYTES;
-    bytes -= CHUNK_BYTES;
-  }
   for (__u32 i = 0; i < CHUNK_BYTES / 4 - 1; i++) {
     if (bytes < 4) break;
     if (is_beyond(at + 4, end)) return NOT_SUMMED;
@@ -165,6 +160,23 @@ __attribute__((noinline)) __u32 ones_sum(struct xdp_md* ctx, __u32 offset, __u32
     sum += *at;
   }
   return fold(sum);
+}
+
+/* REQUIRES: offset < OUTER_BYTES_MAX. */
+__attribute__((noinline)) __u32 ones_sum(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
+  void* end = frame_end(ctx);
+  __u8* at = outer_at(ctx, offset);
+  __u64 sum = 0;
+  for (__u32 i = 0; i < SUMMED_BYTES_MAX / CHUNK_BYTES; i++) {
+    if (bytes < CHUNK_BYTES) break;
+    if (is_beyond(at + CHUNK_BYTES, end)) return NOT_SUMMED;
+    for (__u32 w = 0; w < CHUNK_BYTES / 4; w++) sum += ((__u32*)at)[w];
+    at += CHUNK_BYTES;
+    offset += CHUNK_BYTES;
+    bytes -= CHUNK_BYTES;
+  }
+  __u32 rest = ones_sum_rest(ctx, offset, bytes);
+  return rest == NOT_SUMMED ? NOT_SUMMED : fold(sum + rest);
 }
 
 static __always_inline int parse_outer_ipv4(struct xdp_md* ctx, struct outer* outer) {
@@ -237,8 +249,7 @@ static __always_inline int is_encapsulated(struct xdp_md* ctx, const struct oute
 
 static __always_inline int check_outer(struct xdp_md* ctx, const struct outer* outer) {
   if (outer->end < outer->payload || outer->end > frame_bytes(ctx)) return GUIDEWAY_DECAP_MALFORMED;
-  if (outer->ip_header_bytes != 0 &&
-      ones_sum(ctx, sizeof(struct ethhdr), outer->ip_header_bytes) != 0xffff)
+  if (outer->ip_header_bytes != 0 && ones_sum(ctx, sizeof(struct ethhdr), outer->ip_header_bytes) != 0xffff)
     return GUIDEWAY_DECAP_BAD_CHECKSUM;
   if (outer->is_fragment) return GUIDEWAY_DECAP_FRAGMENT;
   return GO_ON;
@@ -258,8 +269,7 @@ static __always_inline int open_gue(struct xdp_md* ctx, struct outer* outer) {
   struct gue_header* gue = (void*)(udp + 1);
   if ((void*)(gue + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
   __u32 udp_bytes = bpf_ntohs(udp->len);
-  if (udp_bytes < sizeof *udp + sizeof *gue || udp_bytes > outer->end - outer->payload)
-    return GUIDEWAY_DECAP_MALFORMED;
+  if (udp_bytes < sizeof *udp + sizeof *gue || udp_bytes > outer->end - outer->payload) return GUIDEWAY_DECAP_MALFORMED;
   __u8 first = gue->variant_control_hlen;
   __u8 protocol = gue->protocol;
   __be16 flags = gue->flags;
@@ -299,7 +309,7 @@ static __always_inline int open_inner_ipv4(struct xdp_md* ctx, const struct oute
   if (ecn == (ip->tos & 3)) return GO_ON;
   /* The sum is taken over 16-bit words; this one is version, ihl and tos (RFC 1624, equation 3). */
   __be16* word = (void*)ip;
-  __u32 sum = (__u16)~ip->check + (__u16)~*word;
+  __u32 sum = (__u16)~ip->check + (__u16) ~*word;
   ip->tos = (__u8)((ip->tos & ~3) | ecn);
   ip->check = (__u16)~fold((__u64)sum + *word);
   return GO_ON;
@@ -338,8 +348,7 @@ static __always_inline int decapsulate(struct xdp_md* ctx) {
   const int with_gue = outer.protocol == IPPROTO_UDP;
   int end = check_outer(ctx, &outer);
   if (end == GO_ON && with_gue) end = open_gue(ctx, &outer);
-  if (end == GO_ON)
-    end = outer.protocol == IPPROTO_IPIP ? open_inner_ipv4(ctx, &outer) : open_inner_ipv6(ctx, &outer);
+  if (end == GO_ON) end = outer.protocol == IPPROTO_IPIP ? open_inner_ipv4(ctx, &outer) : open_inner_ipv6(ctx, &outer);
   if (end == GO_ON) end = strip(ctx, &outer);
   if (end != GO_ON) return end;
   return with_gue ? GUIDEWAY_DECAP_GUE : GUIDEWAY_DECAP_IPIP;
