@@ -31,6 +31,7 @@ struct Port {  // [[dataplane.port]]
   std::optional<MacAddress> next_hop_mac;   // fixed next hop for everything that leaves here; else asked of the kernel
   std::vector<IpAddress> source_addresses;  // outer sources, at most one per family; else asked of the kernel
   std::uint16_t mtu_bytes = 0;              // 0: as the device says
+  friend bool operator==(const Port&, const Port&) = default;
 };
 
 enum class Hugepages { automatic, on, off };
@@ -46,6 +47,7 @@ struct Dataplane {  // [dataplane]
   std::uint32_t backends_max = 32768;
   Milliseconds heartbeat_timeout{1000};  // a worker silent for longer counts as dead: VIPs are withdrawn
   std::vector<Port> ports;
+  friend bool operator==(const Dataplane&, const Dataplane&) = default;
 };
 
 struct FlowHash {           // [flow_hash]
@@ -68,6 +70,7 @@ struct HealthCheck {  // [health_check.NAME]
   std::uint32_t rise = 2;  // consecutive successes until up
   std::uint32_t fall = 3;  // consecutive failures until down
   double jitter = 0.1;     // each wait is interval × (1 ± jitter)
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
 };
 
 struct Backend {  // an element of [pool.NAME] backends
@@ -107,6 +110,7 @@ struct Bgp {  // [bgp]
   std::optional<IpAddress> next_hop6;
   std::uint16_t hold_time_s = 3;
   Milliseconds shutdown_linger{1000};  // after withdrawing at SIGTERM, keep forwarding for so long
+  friend bool operator==(const Bgp&, const Bgp&) = default;
 };
 
 struct Control {                                // [control]
@@ -114,6 +118,7 @@ struct Control {                                // [control]
   std::string state_dir = "/var/lib/guideway";  // operator intents (drain, weight) that must survive a restart
   std::string socket_group;                     // who besides root may use guidewayctl; empty: nobody
   std::uint32_t tables_mib = 64;                // size of the tables segment
+  friend bool operator==(const Control&, const Control&) = default;
 };
 
 struct Config {

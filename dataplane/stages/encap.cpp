@@ -67,11 +67,10 @@ void fill_ipv6(std::uint8_t* ip, std::uint16_t payload_bytes, std::uint8_t traff
   ip[offsetof(Ipv6Header, next_header)] = static_cast<std::uint8_t>(next_header);
 }
 
-// GUE's source port spreads flows over the ephemeral range (RFC 6335, section 6). Over IPv4 the checksum is left zero
-// (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1).
+// Over IPv4 the checksum is left zero (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1).
 template <bool kIpv4>
 void fill_udp(std::uint8_t* udp, std::uint16_t bytes, std::uint32_t entropy) {
-  store(udp, Be16::from_host(static_cast<std::uint16_t>(0xc000 | (entropy & 0x3fff))));
+  store(udp, Be16::from_host(gue_source_port(entropy)));
   store(udp + offsetof(UdpHeader, length), Be16::from_host(bytes));
   if constexpr (!kIpv4) {
     const std::uint8_t* addresses = udp - 2 * sizeof(Block16);

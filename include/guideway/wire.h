@@ -101,6 +101,10 @@ struct GueHeader {  // draft-ietf-intarea-gue-09, section 3.1: variant 0, no opt
 };
 static_assert(sizeof(GueHeader) == 4);
 inline constexpr std::uint16_t kGuePort = 6080;
+// The outer source port spreads flows over the ephemeral range (RFC 6335, section 6).
+constexpr std::uint16_t gue_source_port(std::uint32_t entropy) {
+  return static_cast<std::uint16_t>(0xc000 | (entropy & 0x3fff));
+}
 
 // How a packet is carried to its backend.
 enum class Encap : std::uint8_t {

@@ -1,0 +1,203 @@
+#include "controlplane/api/handler.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+
+#include "common/net/address_text.h"
+#include "controlplane/api/status.h"
+#include "controlplane/explain.h"
+#include "controlplane/log.h"
+#include "controlplane/text.h"
+
+namespace guideway::controlplane::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kReasonBytesMax = 256;
+
+// A request that cannot be answered: becomes {"error": what()}.
+struct RequestError : std::runtime_error {
+  RequestError(unsigned http_status, const std::string& sentence) : std::runtime_error(sentence), status(http_status) {}
+  unsigned status;
+};
+
+json parse_object(const std::string& body) {
+  if (body.empty()) return json::object();
+  json object = json::parse(body, nullptr, false);
+  if (!object.is_object()) throw RequestError(400, "the body must be a JSON object");
+  return object;
+}
+
+const json& member(const json& object, const char* key, const char* shape) {
+  const auto found = object.find(key);
+  if (found == object.end()) throw RequestError(400, fmt::format("\"{}\" is missing; it must be {}", key, shape));
+  return *found;
+}
+
+std::string text_member(const json& object, const char* key, const char* shape) {
+  const json& value = member(object, key, shape);
+  if (!value.is_string()) throw RequestError(400, fmt::format("\"{}\" must be {}", key, shape));
+  return value.get<std::string>();
+}
+
+std::uint16_t u16_member(const json& object, const char* key) {
+  const json& value = member(object, key, "a number within 0…65535");
+  if (!value.is_number_integer() || value < 0 || value > 65535)
+    throw RequestError(400, fmt::format("\"{}\" must be a number within 0…65535", key));
+  return value.get<std::uint16_t>();
+}
+
+IpAddress address_member(const json& object, const char* key) {
+  const auto address = parse_ip(text_member(object, key, "an IPv4 or IPv6 address"));
+  if (!address) throw RequestError(400, fmt::format("\"{}\" must be an IPv4 or IPv6 address", key));
+  return *address;
+}
+
+std::string reason_member(const json& object) {
+  if (!object.contains("reason")) return "";
+  std::string reason = text_member(object, "reason", "a string");
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (reason.size() > kReasonBytesMax || std::ranges::any_of(reason, control))
+    throw RequestError(400, fmt::format("\"reason\" must be one line of at most {} bytes", kReasonBytesMax));
+  return reason;
+}
+
+// ---- explain -------------------------------------------------------------------------------------------------------
+
+Flow flow_of(const json& body) {
+  Flow flow;
+  const std::string protocol = text_member(body, "protocol", "\"tcp\" or \"udp\"");
+  if (protocol != "tcp" && protocol != "udp") throw RequestError(400, "\"protocol\" must be \"tcp\" or \"udp\"");
+  flow.protocol = protocol == "tcp" ? IpProto::tcp : IpProto::udp;
+  flow.source = address_member(body, "source");
+  flow.source_port = u16_member(body, "source_port");
+  flow.destination = address_member(body, "destination");
+  flow.destination_port = u16_member(body, "destination_port");
+  if (flow.source.family() != flow.destination.family())
+    throw RequestError(400, "\"source\" and \"destination\" must be of one family");
+  return flow;
+}
+
+Response explain_flow(ControlPlane& control_plane, const Request& request) {
+  const Flow flow = flow_of(parse_object(request.body));
+  const TablesView* view = control_plane.live_view();
+  if (view == nullptr)
+    throw RequestError(503, "no tables are published for the running configuration yet; is the data plane running?");
+  return make_response(200, explanation_json(control_plane, *view, flow, explain(*view, flow)));
+}
+
+// ---- backends ------------------------------------------------------------------------------------------------------
+
+struct Place {
+  std::size_t pool, backend;
+};
+
+Place find_backend(const config::Config& config, const BackendName& name) {
+  for (std::size_t p = 0; p < config.pools.size(); p++) {
+    if (config.pools[p].name != name.pool) continue;
+    const auto& backends = config.pools[p].backends;
+    for (std::size_t b = 0; b < backends.size(); b++)
+      if (backends[b].name == name.name) return {p, b};
+    throw RequestError(404, fmt::format("pool {} has no backend \"{}\"", name.pool, name.name));
+  }
+  throw RequestError(404, fmt::format("there is no pool \"{}\"", name.pool));
+}
+
+Intent changed(Intent intent, const std::string& verb, const json& body) {
+  if (verb == "drain") {
+    intent.drained = true;
+    intent.reason = reason_member(body);
+  } else if (verb == "undrain") {
+    intent.drained = false;
+    if (!intent.weight) intent.reason.clear();
+  } else if (verb == "weight") {
+    const bool undo = member(body, "weight", "a number within 0…65535 or null").is_null();
+    intent.weight = undo ? std::nullopt : std::optional(u16_member(body, "weight"));
+    intent.reason = reason_member(body);
+  } else {
+    throw RequestError(404, fmt::format("a backend cannot \"{}\"; it can drain, undrain, weight", verb));
+  }
+  return intent;
+}
+
+Response change_backend(ControlPlane& control_plane, const BackendName& name, const std::string& verb,
+                        const Request& request) {
+  find_backend(control_plane.config(), name);
+  const Intent intent = changed(control_plane.intent_of(name), verb, parse_object(request.body));
+  try {
+    control_plane.set_intent(name, intent);
+  } catch (const std::system_error& error) {
+    throw RequestError(500, fmt::format("nothing was changed: {}", error.what()));
+  }
+  log(Level::info, "operator: {} {}{}{}", verb, to_text(name), intent.reason.empty() ? "" : ": ", intent.reason);
+  const Place place = find_backend(control_plane.config(), name);
+  json answer = backend_status(control_plane, place.pool, place.backend);
+  answer["pool"] = name.pool;
+  answer["generation"] = number(control_plane.published());
+  return make_response(200, answer);
+}
+
+// ---- the rest ------------------------------------------------------------------------------------------------------
+
+Response reload(ControlPlane& control_plane) {
+  const ControlPlane::Reload outcome = control_plane.reload();
+  if (!outcome.ok) return make_response(422, {{"error", outcome.first_error}, {"report", outcome.report}});
+  return make_response(200, {{"digest", to_hex(control_plane.config().digest)},
+                             {"generation", number(control_plane.published())},
+                             {"warnings", control_plane.warnings()}});
+}
+
+void want_method(const Request& request, Method method) {
+  if (request.method != method)
+    throw RequestError(405, fmt::format("{} wants {}", request.target, method == Method::get ? "GET" : "POST"));
+}
+
+std::vector<std::string> split_path(const std::string& target) {
+  std::vector<std::string> parts;
+  std::size_t at = 0;
+  while (at < target.size() && target[at] == '/') {
+    const std::size_t end = std::min(target.find('/', at + 1), target.size());
+    parts.push_back(target.substr(at + 1, end - at - 1));
+    at = end;
+  }
+  return parts;
+}
+
+Response route(ControlPlane& control_plane, const Request& request) {
+  const std::vector<std::string> path = split_path(request.target);
+  if (path.size() >= 3 && path[0] == "api" && path[1] == "v1") {
+    if (path.size() == 3 && path[2] == "status") {
+      want_method(request, Method::get);
+      return make_response(200, status_of(control_plane));
+    }
+    if (path.size() == 3 && path[2] == "explain") {
+      want_method(request, Method::post);
+      return explain_flow(control_plane, request);
+    }
+    if (path.size() == 3 && path[2] == "reload") {
+      want_method(request, Method::post);
+      return reload(control_plane);
+    }
+    if (path.size() == 6 && path[2] == "backends") {
+      want_method(request, Method::post);
+      return change_backend(control_plane, {path[3], path[4]}, path[5], request);
+    }
+  }
+  throw RequestError(404, "there is no such path; docs/api.md lists them");
+}
+
+}  // namespace
+
+Response handle(ControlPlane& control_plane, const Request& request) {
+  try {
+    return route(control_plane, request);
+  } catch (const RequestError& error) {
+    return make_error(error.status, error.what());
+  }
+}
+
+}  // namespace guideway::controlplane::api

@@ -1,0 +1,402 @@
+#include "controlplane/api/status.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/net/address_text.h"
+#include "controlplane/text.h"
+
+namespace guideway::controlplane::api {
+namespace {
+
+using nlohmann::json;
+
+std::string to_string(const char* text, std::size_t size) {
+  return {text, strnlen(text, size)};
+}
+
+// Read as its writer demands: the version is odd while it is being written, and the same before and after.
+std::string read_text(const StatsText& shared) {
+  std::string text;
+  for (int attempt = 0; attempt < 8; attempt++) {
+    const std::uint32_t before = shared.version.load(std::memory_order_acquire);
+    text.clear();
+    for (const auto& character : shared.text) {
+      const char c = character.load(std::memory_order_relaxed);
+      if (c == '\0') break;
+      text += c;
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (before % 2 == 0 && shared.version.load(std::memory_order_relaxed) == before) break;
+  }
+  return text;
+}
+
+const char* to_text(SpeakerState state) {
+  switch (state) {
+    case SpeakerState::off:
+      return "off";
+    case SpeakerState::idle:
+      return "idle";
+    case SpeakerState::connecting:
+      return "connecting";
+    case SpeakerState::open_sent:
+      return "open_sent";
+    case SpeakerState::open_confirm:
+      return "open_confirm";
+    case SpeakerState::established:
+      return "established";
+  }
+  return "?";
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+void add_traffic(json& to, const TrafficRate& rate) {
+  to["packets"] = rate.packets;
+  to["bytes"] = rate.bytes;
+  to["packets_per_second"] = rate.packets_per_second;
+  to["bits_per_second"] = rate.bits_per_second;
+}
+
+// ---- the data plane ------------------------------------------------------------------------------------------------
+
+std::uint64_t pin_of(const StatsHeader& stats, std::uint32_t worker) {
+  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides; nothing is written here
+  return stats_of(readable, static_cast<WorkerId>(worker)).block->pin.load(std::memory_order_relaxed);
+}
+
+bool workers_follow(const StatsHeader& stats) {
+  const std::uint64_t active = stats.active_generation.load(std::memory_order_relaxed);
+  for (std::uint32_t w = 0; w < stats.worker_count; w++)
+    if (const std::uint64_t pin = pin_of(stats, w); pin == kPinNone || pin < active) return false;
+  return active != 0;
+}
+
+json workers_of(const ControlPlane& control_plane) {
+  const StatsHeader& stats = control_plane.dataplane().stats();
+  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: as in pin_of()
+  json workers = json::array();
+  for (std::uint32_t w = 0; w < stats.worker_count; w++) {
+    const std::uint64_t pin = pin_of(stats, w);
+    workers.push_back({{"index", w},
+                       {"lcore", stats_of(readable, static_cast<WorkerId>(w)).block->lcore},
+                       {"alive", control_plane.stats().worker_beats(w)},
+                       {"generation", pin == kPinNone ? json() : json(pin)}});
+  }
+  return workers;
+}
+
+json ports_of(const StatsHeader& stats) {
+  json ports = json::array();
+  for (std::uint32_t p = 0; p < stats.port_count; p++) {
+    const PortInfo& port = stats.ports[p];
+    ports.push_back({{"name", to_string(port.name, sizeof port.name)},
+                     {"device", to_string(port.device, sizeof port.device)},
+                     {"kernel_name", to_string(port.kernel_name, sizeof port.kernel_name)},
+                     {"mac", guideway::to_text(port.mac)},
+                     {"mtu_bytes", port.mtu_bytes},
+                     {"link_up", port.link_up.load(std::memory_order_relaxed) != 0},
+                     {"queues", port.queue_count}});
+  }
+  return ports;
+}
+
+json counters_of(const StatsReader& stats) {
+  json counters = json::array();
+  for (std::size_t c = 0; c < kCounterCount; c++) {
+    const auto counter = static_cast<Counter>(c);
+    counters.push_back({{"name", kCounters[c].name},
+                        {"unit", kCounters[c].unit},
+                        {"sentence", kCounters[c].sentence},
+                        {"drop", kCounters[c].is_drop},
+                        {"value", stats.counter(counter)},
+                        {"per_second", stats.per_second(counter)}});
+  }
+  return counters;
+}
+
+json dataplane_of(const ControlPlane& control_plane) {
+  const DataplaneLink& link = control_plane.dataplane();
+  json dataplane = {{"connected", link.connected()},
+                    {"pid", link.pid()},
+                    {"why", "connected"},
+                    {"workers", json::array()},
+                    {"ports", json::array()},
+                    {"counters", json::array()},
+                    {"equations", json::array()},
+                    {"speaker", {{"state", "off"}, {"error", ""}}}};
+  if (!link.connected()) {
+    dataplane["why"] = link.why_not();
+    return dataplane;
+  }
+  const StatsHeader& stats = link.stats();
+  dataplane["workers"] = workers_of(control_plane);
+  dataplane["ports"] = ports_of(stats);
+  dataplane["counters"] = counters_of(control_plane.stats());
+  for (const Equation& equation : equations_of(control_plane.stats(), stats.worker_count))
+    dataplane["equations"].push_back(
+        {{"name", equation.name}, {"left", equation.left}, {"right", equation.right}, {"holds", equation.holds}});
+  dataplane["speaker"] = {{"state", to_text(stats.speaker_state.load(std::memory_order_relaxed))},
+                          {"error", read_text(stats.speaker_error)}};
+  return dataplane;
+}
+
+json generation_of(const ControlPlane& control_plane) {
+  json generation = {{"pending", control_plane.publisher().waits_for_room()},
+                     {"published", number(control_plane.published())},
+                     {"active", 0},
+                     {"announced", 0},
+                     {"rejected", 0},
+                     {"rejected_reason", ""},
+                     {"workers_follow", false}};
+  if (!control_plane.dataplane().connected()) return generation;
+  const StatsHeader& stats = control_plane.dataplane().stats();
+  generation["active"] = stats.active_generation.load(std::memory_order_relaxed);
+  generation["announced"] = stats.announced_generation.load(std::memory_order_relaxed);
+  generation["rejected"] = stats.rejected_generation.load(std::memory_order_relaxed);
+  generation["rejected_reason"] = read_text(stats.rejected_reason);
+  generation["workers_follow"] = workers_follow(stats);
+  return generation;
+}
+
+json tables_of(const ControlPlane& control_plane) {
+  const shm::TablesWriter* writer = control_plane.publisher().writer();
+  if (writer == nullptr)
+    return {{"size_bytes", 0}, {"live_bytes", 0}, {"limbo_bytes", 0}, {"free_bytes", 0}, {"slots_digest", ""}};
+  const shm::TablesWriter::Usage usage = writer->usage();
+  return {{"size_bytes", usage.size_bytes},
+          {"live_bytes", usage.live_bytes},
+          {"limbo_bytes", usage.limbo_bytes},
+          {"free_bytes", usage.free_bytes},
+          {"slots_digest", to_hex(control_plane.publisher().slots_digest())}};
+}
+
+// ---- VIPs ----------------------------------------------------------------------------------------------------------
+
+struct Announcement {
+  bool announced = false;
+  std::string why;
+};
+
+std::string why_not_wanted(const config::Vip& vip) {
+  return vip.announce == config::Announce::never ? "the configuration says never"
+                                                 : "no service on this address has a usable backend";
+}
+
+// The data plane announces what its active generation flags, once all workers follow it.
+Announcement announcement_of(const ControlPlane& control_plane, const config::Vip& vip) {
+  const auto flag = control_plane.announce_flag(vip.address);
+  if (!control_plane.dataplane().connected()) return {false, "the data plane is not connected, so nobody knows"};
+  const StatsHeader& stats = control_plane.dataplane().stats();
+  const SpeakerState speaker = stats.speaker_state.load(std::memory_order_relaxed);
+  if (!flag.announce && flag.since == Generation::none) return {false, "it is in no generation yet"};
+  if (speaker == SpeakerState::off) return {false, "[bgp] is off, so nothing is announced"};
+  if (speaker != SpeakerState::established) {
+    const std::string error = read_text(stats.speaker_error);
+    return {false, fmt::format("the BGP session is not established ({}){}{}", to_text(speaker),
+                               error.empty() ? "" : ": ", error)};
+  }
+  const std::uint64_t announced = stats.announced_generation.load(std::memory_order_relaxed);
+  const bool adopted = announced != 0 && announced >= number(flag.since);
+  if (!adopted)
+    return {announced != 0 && !flag.announce,
+            fmt::format("generation {} has to be followed by every worker first", number(flag.since))};
+  if (!flag.announce) return {false, why_not_wanted(vip)};
+  switch (vip.announce) {
+    case config::Announce::healthy:
+      return {true, fmt::format("a backend is usable and every worker follows generation {}", announced)};
+    case config::Announce::always:
+      return {true, "the configuration says always"};
+    case config::Announce::never:
+      return {true, "another service on this address is to be announced"};
+  }
+  return {};
+}
+
+json vip_status(const ControlPlane& control_plane, const config::Vip& vip) {
+  const Announcement announcement = announcement_of(control_plane, vip);
+  json status = {{"name", vip.name},
+                 {"address", guideway::to_text(vip.address)},
+                 {"port", vip.port},
+                 {"protocol", controlplane::to_text(vip.protocol)},
+                 {"pool", control_plane.config().pools[vip.pool].name},
+                 {"announce", controlplane::to_text(vip.announce)},
+                 {"announced", announcement.announced},
+                 {"why", announcement.why}};
+  add_traffic(status, control_plane.stats().vip(control_plane.vip_indices().at(key_of(vip))));
+  return status;
+}
+
+// ---- pools ---------------------------------------------------------------------------------------------------------
+
+json next_hop_of(const ControlPlane& control_plane, const IpAddress& backend) {
+  const auto& all = control_plane.next_hops().egress();
+  const auto found = all.find(backend);
+  if (found == all.end()) return nullptr;
+  const Egress& egress = found->second;
+  const auto& ports = control_plane.config().dataplane.ports;
+  return {{"port", egress.port < ports.size() ? ports[egress.port].name : ""},
+          {"mac", guideway::to_text(egress.next_hop_mac)},
+          {"source", guideway::to_text(egress.source)},
+          {"path_mtu_bytes", egress.path_mtu_bytes}};
+}
+
+json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size_t backend, std::uint32_t slots) {
+  const config::Pool& of = control_plane.config().pools[pool];
+  const config::Backend& configured = of.backends[backend];
+  const BackendDecision& decision = control_plane.desired().backends[pool][backend];
+  const BackendName name{of.name, configured.name};
+  const Intent intent = control_plane.intent_of(name);
+  const auto since = control_plane.state_since(name);
+  json status = {
+      {"name", configured.name},
+      {"address", guideway::to_text(configured.address)},
+      {"weight", configured.weight},
+      {"weight_override", intent.weight ? json(*intent.weight) : json()},
+      {"weight_effective", decision.weight},
+      {"drained", intent.drained},
+      {"intent_reason", intent.reason},
+      {"slots", slots},
+      {"share", of.slots == 0 ? 0.0 : static_cast<double>(slots) / of.slots},
+      {"state", controlplane::to_text(decision.state)},
+      {"since", to_utc_text(since)},
+      {"since_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() - since).count()},
+      {"reason", control_plane.state_reason(of, configured, decision.state)},
+      {"next_hop", next_hop_of(control_plane, configured.address)}};
+  add_traffic(status, control_plane.stats().backend(control_plane.backend_indices().at({of.name, configured.address})));
+  return status;
+}
+
+std::vector<std::uint32_t> live_slots(ControlPlane& control_plane, std::size_t pool) {
+  std::vector<std::uint32_t> slots;
+  const TablesView* view = control_plane.live_view();
+  if (view != nullptr && pool < view->pools.size()) slots = LiveTables::owned_slots(view->pools[pool]);
+  slots.resize(control_plane.config().pools[pool].backends.size());
+  return slots;
+}
+
+std::string slots_digest(ControlPlane& control_plane, std::size_t pool) {
+  const TablesView* view = control_plane.live_view();
+  if (view == nullptr || pool >= view->pool_records.size() || view->pool_records[pool].slot_count == 0) return "";
+  return to_hex(view->pool_records[pool].slots.checksum);
+}
+
+json pool_status(ControlPlane& control_plane, std::size_t position) {
+  const config::Pool& pool = control_plane.config().pools[position];
+  const config::HealthCheck* check = health_check_of(control_plane.config(), pool);
+  const std::vector<std::uint32_t> slots = live_slots(control_plane, position);
+  json backends = json::array();
+  int usable = 0;
+  for (std::size_t b = 0; b < pool.backends.size(); b++) {
+    backends.push_back(backend_json(control_plane, position, b, slots[b]));
+    usable += control_plane.desired().backends[position][b].usable() ? 1 : 0;
+  }
+  return {{"name", pool.name},
+          {"encap", controlplane::to_text(pool.encap)},
+          {"slots", pool.slots},
+          {"health_check", check == nullptr ? json() : json(check->name)},
+          {"digest", slots_digest(control_plane, position)},
+          {"usable_backends", usable},
+          {"backends", std::move(backends)}};
+}
+
+}  // namespace
+
+json backend_status(ControlPlane& control_plane, std::size_t pool, std::size_t backend) {
+  return backend_json(control_plane, pool, backend, live_slots(control_plane, pool)[backend]);
+}
+
+json status_of(ControlPlane& control_plane) {
+  const config::Config& config = control_plane.config();
+  json status = {{"version", GUIDEWAY_VERSION},
+                 {"node", host_name()},
+                 {"pid", getpid()},
+                 {"started", to_utc_text(control_plane.started())},
+                 {"config",
+                  {{"file", control_plane.config_path()},
+                   {"digest", to_hex(config.digest)},
+                   {"loaded", to_utc_text(control_plane.loaded_at())}}},
+                 {"generation", generation_of(control_plane)},
+                 {"tables", tables_of(control_plane)},
+                 {"dataplane", dataplane_of(control_plane)},
+                 {"vips", json::array()},
+                 {"pools", json::array()},
+                 {"warnings", control_plane.warnings()}};
+  for (const config::Vip& vip : config.vips) status["vips"].push_back(vip_status(control_plane, vip));
+  for (std::size_t p = 0; p < config.pools.size(); p++) status["pools"].push_back(pool_status(control_plane, p));
+  return status;
+}
+
+// ---- explain -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::string why(const ControlPlane& control_plane, const TablesView& view, const Flow& flow, const Explanation& e) {
+  const std::uint64_t generation = number(view.generation);
+  const std::string address = guideway::to_text(flow.destination);
+  if (e.vip == nullptr) return fmt::format("{} is no VIP in generation {}", address, generation);
+  if (!e.pool)
+    return fmt::format("{} is a VIP, but nothing serves {} port {} in generation {}", address,
+                       controlplane::to_text(flow.protocol), flow.destination_port, generation);
+  const config::Pool& pool = control_plane.config().pools[*e.pool];
+  if (!e.backend) return fmt::format("pool {} has no usable backend in generation {}", pool.name, generation);
+  return fmt::format("slot {} of {} of pool {} belongs to backend {} in generation {}", index(*e.slot), e.slot_count,
+                     pool.name, pool.backends[*e.backend].name, generation);
+}
+
+json outer_of(const ControlPlane& control_plane, const Explanation& e) {
+  const Egress egress = egress_of(*e.record);
+  const auto& ports = control_plane.config().dataplane.ports;
+  json outer = {{"source", guideway::to_text(egress.source)},
+                {"destination", guideway::to_text(e.record->address)},
+                {"next_hop_mac", guideway::to_text(egress.next_hop_mac)},
+                {"port", egress.port < ports.size() ? ports[egress.port].name : ""},
+                {"path_mtu_bytes", egress.path_mtu_bytes}};
+  if (e.record->encap != Encap::ipip) {
+    outer["source_port"] = gue_source_port(entropy_of(e.hash));
+    outer["destination_port"] = kGuePort;
+  }
+  return outer;
+}
+
+}  // namespace
+
+json explanation_json(const ControlPlane& control_plane, const TablesView& view, const Flow& flow,
+                      const Explanation& e) {
+  json answer = {{"generation", number(view.generation)},
+                 {"vip", nullptr},
+                 {"pool", nullptr},
+                 {"hash", nullptr},
+                 {"slot", nullptr},
+                 {"slots", nullptr},
+                 {"backend", nullptr},
+                 {"encapsulation", nullptr},
+                 {"outer", nullptr},
+                 {"verdict", controlplane::to_text(e.verdict)},
+                 {"why", why(control_plane, view, flow, e)}};
+  if (!e.pool) return answer;
+  const config::Vip& vip = control_plane.config().vips[*e.vip_index];
+  const config::Pool& pool = control_plane.config().pools[*e.pool];
+  answer["vip"] = {{"name", vip.name},
+                   {"address", guideway::to_text(vip.address)},
+                   {"port", vip.port},
+                   {"protocol", controlplane::to_text(vip.protocol)}};
+  answer["pool"] = pool.name;
+  answer["hash"] = "0x" + to_hex(e.hash);
+  answer["slots"] = e.slot_count;
+  if (!e.backend) return answer;
+  answer["slot"] = index(*e.slot);
+  answer["backend"] = {
+      {"pool", pool.name}, {"name", pool.backends[*e.backend].name}, {"address", guideway::to_text(e.record->address)}};
+  answer["encapsulation"] = controlplane::to_text(e.record->encap);
+  answer["outer"] = outer_of(control_plane, e);
+  return answer;
+}
+
+}  // namespace guideway::controlplane::api

@@ -1,0 +1,354 @@
+#include "controlplane/control_plane.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "common/net/address_text.h"
+#include "controlplane/log.h"
+
+namespace guideway::controlplane {
+namespace {
+
+using std::chrono::system_clock;
+
+constexpr std::chrono::seconds kStatsInterval{1};
+
+std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
+  std::vector<std::string> warnings;
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics)
+    if (diagnostic.severity == config::Severity::warning)
+      warnings.push_back(fmt::format("{}:{}: {}", diagnostic.file, diagnostic.line, diagnostic.message));
+  return warnings;
+}
+
+bool same_memory(const shm::Descriptor& a, const shm::Descriptor& b) {
+  struct stat first {};
+  struct stat second {};
+  return fstat(a.get(), &first) == 0 && fstat(b.get(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+std::string to_string(const char* text, std::size_t size) {
+  return {text, strnlen(text, size)};
+}
+
+std::vector<PortFacts> ports_of(const StatsHeader& stats) {
+  std::vector<PortFacts> ports;
+  for (std::uint32_t p = 0; p < stats.port_count; p++) {
+    const PortInfo& port = stats.ports[p];
+    ports.push_back({to_string(port.name, sizeof port.name), to_string(port.kernel_name, sizeof port.kernel_name),
+                     port.mac, port.mtu_bytes});
+  }
+  return ports;
+}
+
+}  // namespace
+
+ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded)
+    : loop_(loop),
+      config_path_(std::move(config_path)),
+      config_(std::move(loaded.config)),
+      at_start_(*config_),
+      config_warnings_(warnings_of(loaded)),
+      started_(system_clock::now()),
+      loaded_at_(started_),
+      intents_file_(config_->control.state_dir),
+      intents_(intents_file_.load(intents_warning_)),
+      publisher_(
+          loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
+      health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
+      next_hops_(loop, [this] { publisher_.request(); }),
+      stats_timer_(loop, [this] { sample_stats(); }),
+      link_(
+          loop, config_->control.run_dir + "/dataplane.sock", [this] { connected(); },
+          [this] {
+            stats_.reset();
+            next_hops_.set_ports(config_->dataplane.ports, {});
+            publisher_.request();
+          }) {}
+
+void ControlPlane::start() {
+  if (!intents_warning_.empty()) log(Level::warning, "{}", intents_warning_);
+  follow_config();
+  link_.start();
+  stats_timer_.start(kStatsInterval);
+}
+
+// ---- configuration and intents -------------------------------------------------------------------------------------
+
+void ControlPlane::follow_config() {
+  std::vector<ServiceKey> services;
+  for (const config::Vip& vip : config_->vips) services.push_back(key_of(vip));
+  std::vector<BackendKey> backends;
+  std::set<IpAddress> addresses;
+  for (const config::Pool& pool : config_->pools)
+    for (const config::Backend& backend : pool.backends) {
+      backends.push_back({pool.name, backend.address});
+      addresses.insert(backend.address);
+    }
+  vip_indices_.assign(services, config_->dataplane.vips_max);
+  backend_indices_.assign(backends, config_->dataplane.backends_max);
+  health_.follow(*config_);
+  next_hops_.set_destinations(addresses);
+  publisher_.request();
+}
+
+ControlPlane::Reload ControlPlane::reload() {
+  config::LoadResult loaded = config::load_config(config_path_);
+  if (!loaded.config) {
+    const auto first = std::ranges::find(loaded.diagnostics, config::Severity::error, &config::Diagnostic::severity);
+    reload_error_ = first == loaded.diagnostics.end()
+                        ? config_path_ + " cannot be loaded"
+                        : fmt::format("{}:{}: {}", first->file, first->line, first->message);
+    log(Level::error, "reload refused, what runs stays: {}", reload_error_);
+    return {false, reload_error_, loaded.report()};
+  }
+  reload_error_.clear();
+  config_warnings_ = warnings_of(loaded);
+  config_ = std::move(loaded.config);
+  loaded_at_ = system_clock::now();
+  log(Level::info, "reloaded {}", config_path_);
+  follow_config();
+  if (link_.connected()) use_ports_of_dataplane();
+  publisher_.publish_now();
+  return {true, {}, {}};
+}
+
+void ControlPlane::set_intent(const BackendName& backend, const Intent& intent) {
+  Intents changed = intents_;
+  if (intent.empty())
+    changed.erase(backend);
+  else
+    changed[backend] = intent;
+  if (changed == intents_) return;
+  intents_file_.store(changed);
+  intents_ = std::move(changed);
+  publisher_.publish_now();
+}
+
+Intent ControlPlane::intent_of(const BackendName& backend) const {
+  const auto found = intents_.find(backend);
+  return found == intents_.end() ? Intent{} : found->second;
+}
+
+// ---- deciding ------------------------------------------------------------------------------------------------------
+
+DesiredTables ControlPlane::decide_now() {
+  desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), vip_indices_, backend_indices_});
+  note_states();
+  return desired_.tables;
+}
+
+void ControlPlane::note_states() {
+  const WallTime now = system_clock::now();
+  std::map<BackendName, StateSince> states;
+  for (std::size_t p = 0; p < config_->pools.size(); p++) {
+    const config::Pool& pool = config_->pools[p];
+    for (std::size_t b = 0; b < pool.backends.size(); b++) {
+      const BackendName name{pool.name, pool.backends[b].name};
+      const BackendState state = desired_.backends[p][b].state;
+      const auto known = states_.find(name);
+      const bool same = known != states_.end() && known->second.state == state;
+      if (known != states_.end() && !same)
+        log(Level::info, "backend {} {}: {}", to_text(name), to_text(state),
+            state_reason(pool, pool.backends[b], state));
+      states.emplace(name, same ? known->second : StateSince{state, now});
+    }
+  }
+  states_ = std::move(states);
+}
+
+std::string ControlPlane::state_reason(const config::Pool& pool, const config::Backend& backend,
+                                       BackendState state) const {
+  const config::HealthCheck* check = health_check_of(*config_, pool);
+  const std::string last_result =
+      check == nullptr ? "no health check" : health_.last_result({backend.address, check->name});
+  const std::string trouble = next_hops_.trouble(backend.address);
+  switch (state) {
+    case BackendState::drained: {
+      const Intent intent = intent_of({pool.name, backend.name});
+      return intent.reason.empty() ? "drained by an operator" : "drained by an operator: " + intent.reason;
+    }
+    case BackendState::unreachable:
+      return trouble;
+    case BackendState::up:
+      return trouble.empty() ? last_result : last_result + "; " + trouble;
+    case BackendState::down:
+    case BackendState::unknown:
+      return last_result;
+  }
+  return {};
+}
+
+ControlPlane::WallTime ControlPlane::state_since(const BackendName& backend) const {
+  const auto found = states_.find(backend);
+  return found == states_.end() ? started_ : found->second.since;
+}
+
+void ControlPlane::note_announcements() {
+  std::map<IpAddress, bool> wanted;
+  for (const DesiredVip& vip : desired_.tables.vips) wanted[vip.address] |= vip.announce;
+  std::map<IpAddress, AnnounceFlag> flags;
+  for (const auto& [address, announce] : wanted) {
+    const auto known = announce_flags_.find(address);
+    const bool same = known != announce_flags_.end() && known->second.announce == announce;
+    flags.emplace(address, same ? known->second : AnnounceFlag{announce, published()});
+    if (!same && (announce || known != announce_flags_.end()))
+      log(Level::info, "VIP {} {} from generation {} on", to_text(address),
+          announce ? "is to be announced" : "is not to be announced", number(published()));
+  }
+  announce_flags_ = std::move(flags);
+}
+
+ControlPlane::AnnounceFlag ControlPlane::announce_flag(const IpAddress& address) const {
+  const auto found = announce_flags_.find(address);
+  return found == announce_flags_.end() ? AnnounceFlag{} : found->second;
+}
+
+// ---- the data plane ------------------------------------------------------------------------------------------------
+
+void ControlPlane::connected() {
+  stats_.reset();
+  stats_.sample(link_.stats());
+  if (!tables_were_offered_) take_or_create_tables();
+  use_ports_of_dataplane();
+  publisher_.publish_now();
+  offer_tables();
+}
+
+// Tables in a data plane's custody are in force there: carry on with them, unless we have tables in force ourselves.
+void ControlPlane::take_or_create_tables() {
+  const shm::Descriptor& custody = link_.tables_in_custody();
+  std::unique_ptr<shm::TablesWriter> writer;
+  if (custody.valid() && publisher_.writer() != nullptr && same_memory(custody, publisher_.writer()->descriptor()))
+    return;
+  if (custody.valid()) {
+    std::string why;
+    writer = shm::TablesWriter::attach(custody, why);
+    if (writer) {
+      log(Level::info, "carrying on with the tables in force, generation {}", number(writer->generation()));
+    } else {
+      log(Level::warning, "the tables in force cannot be carried on with, a fresh segment replaces them: {}", why);
+    }
+  }
+  const bool attached = writer != nullptr;
+  if (!attached && publisher_.writer() != nullptr) return;
+  if (!attached) writer = shm::TablesWriter::create(std::size_t{config_->control.tables_mib} << 20);
+  writer->set_reader_pins([this] { return link_.oldest_pin(); });
+  live_.forget();
+  publisher_.set_writer(std::move(writer));
+  if (attached) inherit_from_live();
+}
+
+void ControlPlane::inherit_from_live() {
+  const TablesView* view = live_.view(*publisher_.writer());
+  if (view == nullptr) return;
+  const Inheritance inheritance = inherit(*view, *config_);
+  vip_indices_ = {};
+  backend_indices_ = {};
+  for (const auto& [key, index] : inheritance.vip_indices) vip_indices_.recover(key, index);
+  for (const auto& [key, index] : inheritance.backend_indices) backend_indices_.recover(key, index);
+  for (const auto& [address, egress] : inheritance.egress) next_hops_.remember(address, egress);
+  health_.assume_up(inheritance.serving);
+  for (const VipRecord& vip : view->vips) {
+    AnnounceFlag& flag = announce_flags_[vip.address];
+    flag = {flag.announce || (vip.flags & kVipAnnounce) != 0, view->generation};
+  }
+  follow_config();
+}
+
+void ControlPlane::use_ports_of_dataplane() {
+  next_hops_.set_ports(config_->dataplane.ports, ports_of(link_.stats()));
+}
+
+void ControlPlane::offer_tables() {
+  offer_error_.clear();
+  tables_were_offered_ = link_.offer(publisher_.writer()->read_only_descriptor(), offer_error_) || tables_were_offered_;
+  if (!offer_error_.empty()) log(Level::error, "{}", offer_error_);
+}
+
+void ControlPlane::sample_stats() {
+  if (link_.connected()) stats_.sample(link_.stats());
+  stats_timer_.start(kStatsInterval);
+}
+
+const TablesView* ControlPlane::live_view() {
+  if (publisher_.writer() == nullptr) return nullptr;
+  const TablesView* view = live_.view(*publisher_.writer());
+  return view != nullptr && view->root->config_digest == config_->digest ? view : nullptr;
+}
+
+Generation ControlPlane::published() const {
+  return publisher_.writer() == nullptr ? Generation::none : publisher_.writer()->generation();
+}
+
+// ---- warnings ------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> ControlPlane::restart_warnings() const {
+  std::vector<std::string> warnings;
+  const auto changed = [&](bool same, const char* section, const char* program) {
+    if (!same) warnings.push_back(fmt::format("{} has changed; restart {} for it to take effect", section, program));
+  };
+  changed(config_->dataplane == at_start_.dataplane, "[dataplane]", "guideway-dataplane");
+  changed(config_->bgp == at_start_.bgp, "[bgp]", "guideway-dataplane");
+  changed(config_->control == at_start_.control, "[control]", "guideway-controlplane");
+  return warnings;
+}
+
+void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) const {
+  if (!link_.connected()) {
+    warnings.push_back("no data plane: " + link_.why_not());
+    return;
+  }
+  const StatsHeader& stats = link_.stats();
+  if (!offer_error_.empty()) warnings.push_back(offer_error_);
+  if (const auto refused = stats.rejected_generation.load(std::memory_order_relaxed);
+      refused != 0 && refused > stats.active_generation.load(std::memory_order_relaxed))
+    warnings.push_back(fmt::format("the data plane refused generation {}", refused));
+  if (stats.port_count != config_->dataplane.ports.size())
+    warnings.push_back(fmt::format("the data plane runs with {} ports, the configuration has {}; restart it",
+                                   stats.port_count, config_->dataplane.ports.size()));
+  for (std::uint32_t p = 0; p < stats.port_count; p++)
+    if (stats.ports[p].link_up.load(std::memory_order_relaxed) == 0)
+      warnings.push_back(
+          fmt::format("port {} has no link", to_string(stats.ports[p].name, sizeof stats.ports[p].name)));
+  if (config_->bgp.enabled && stats.speaker_state.load(std::memory_order_relaxed) != SpeakerState::established)
+    warnings.push_back("the BGP session is not established: no VIP is announced");
+}
+
+void ControlPlane::add_pool_warnings(std::vector<std::string>& warnings) const {
+  for (std::size_t p = 0; p < config_->pools.size() && p < desired_.backends.size(); p++) {
+    const auto& decisions = desired_.backends[p];
+    const auto count = [&](BackendState state) {
+      return std::ranges::count(decisions, state, &BackendDecision::state);
+    };
+    for (const BackendState state : {BackendState::down, BackendState::unreachable})
+      if (const auto n = count(state); n > 0)
+        warnings.push_back(fmt::format("pool {}: {} of {} backends {} {}", config_->pools[p].name, n, decisions.size(),
+                                       n == 1 ? "is" : "are", to_text(state)));
+    if (std::ranges::none_of(decisions, &BackendDecision::usable))
+      warnings.push_back(fmt::format("pool {}: no backend is usable", config_->pools[p].name));
+  }
+}
+
+std::vector<std::string> ControlPlane::warnings() const {
+  std::vector<std::string> warnings;
+  if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
+  if (!intents_warning_.empty()) warnings.push_back(intents_warning_);
+  for (const std::string& warning : restart_warnings()) warnings.push_back(warning);
+  add_dataplane_warnings(warnings);
+  if (publisher_.waits_for_room())
+    warnings.push_back(
+        "a new generation waits until readers leave old ones; if it stays so, raise [control] tables_memory");
+  add_pool_warnings(warnings);
+  for (const auto& [backend, intent] : intents_)
+    if (!states_.contains(backend))
+      warnings.push_back(
+          fmt::format("an intent is kept for backend {}, which the configuration does not name", to_text(backend)));
+  warnings.insert(warnings.end(), config_warnings_.begin(), config_warnings_.end());
+  return warnings;
+}
+
+}  // namespace guideway::controlplane

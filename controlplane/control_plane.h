@@ -1,0 +1,125 @@
+// Wires the control plane together: what changes anywhere leads to decide() and, if the outcome differs, to a new
+// generation.
+//
+//   HealthChecker ─┐                                                     ┌─► DataplaneLink (offers the tables)
+//   NextHops ──────┼─ request() ─► Publisher ─ desired() ─► decide() ──► TablesWriter
+//   intents, file ─┘
+//
+// Its death changes nothing for traffic: tables stay in force, and the next control plane takes them back.
+// Thread-safety: one thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/config/load.h"
+#include "controlplane/dataplane_link.h"
+#include "controlplane/desired_state.h"
+#include "controlplane/health/health_checker.h"
+#include "controlplane/intents.h"
+#include "controlplane/live_tables.h"
+#include "controlplane/publisher.h"
+#include "controlplane/routes/next_hops.h"
+#include "controlplane/stats_reader.h"
+
+namespace guideway::controlplane {
+
+class ControlPlane {
+ public:
+  using WallTime = std::chrono::system_clock::time_point;
+
+  // REQUIRES: loaded.config. Throws std::system_error with a sentence when the state directory or the kernel's routes
+  // cannot be read.
+  ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded);
+  void start();
+
+  // Reads the file again; what is wrong with it, or an empty report. What runs stays in force on errors.
+  struct Reload {
+    bool ok = false;
+    std::string first_error;
+    std::string report;
+  };
+  Reload reload();
+
+  // Replaces the operator's intent for a backend that exists, durably, and publishes. Throws std::system_error when it
+  // cannot be stored; then nothing changed.
+  void set_intent(const BackendName& backend, const Intent& intent);
+  Intent intent_of(const BackendName& backend) const;
+
+  // What the status is made of.
+  const config::Config& config() const { return *config_; }
+  const std::string& config_path() const { return config_path_; }
+  WallTime started() const { return started_; }
+  WallTime loaded_at() const { return loaded_at_; }
+  const DesiredState& desired() const { return desired_; }
+  const DataplaneLink& dataplane() const { return link_; }
+  const StatsReader& stats() const { return stats_; }
+  const Publisher& publisher() const { return publisher_; }
+  const NextHops& next_hops() const { return next_hops_; }
+  const StatsIndices<ServiceKey>& vip_indices() const { return vip_indices_; }
+  const StatsIndices<BackendKey>& backend_indices() const { return backend_indices_; }
+  // The published generation, if it is one of the running configuration; else nullptr.
+  const TablesView* live_view();
+  Generation published() const;
+  WallTime state_since(const BackendName& backend) const;
+  std::string state_reason(const config::Pool& pool, const config::Backend& backend, BackendState state) const;
+  // Since which generation the address is announced, or is not.
+  struct AnnounceFlag {
+    bool announce = false;
+    Generation since = Generation::none;
+  };
+  AnnounceFlag announce_flag(const IpAddress& address) const;
+  std::vector<std::string> warnings() const;
+
+ private:
+  void follow_config();
+  DesiredTables decide_now();
+  void note_states();
+  void note_announcements();
+  void connected();
+  void take_or_create_tables();
+  void inherit_from_live();
+  void use_ports_of_dataplane();
+  void offer_tables();
+  void sample_stats();
+  std::vector<std::string> restart_warnings() const;
+  void add_dataplane_warnings(std::vector<std::string>& warnings) const;
+  void add_pool_warnings(std::vector<std::string>& warnings) const;
+
+  struct StateSince {
+    BackendState state;
+    WallTime since;
+  };
+
+  EventLoop& loop_;
+  std::string config_path_;
+  std::optional<config::Config> config_;
+  config::Config at_start_;  // [control]: takes effect at the start of this program only
+  std::vector<std::string> config_warnings_;
+  std::string reload_error_;
+  WallTime started_, loaded_at_;
+
+  IntentsFile intents_file_;
+  Intents intents_;
+  std::string intents_warning_;
+  StatsIndices<ServiceKey> vip_indices_;
+  StatsIndices<BackendKey> backend_indices_;
+  DesiredState desired_;
+  std::map<BackendName, StateSince> states_;
+  std::map<IpAddress, AnnounceFlag> announce_flags_;
+
+  Publisher publisher_;
+  HealthChecker health_;
+  NextHops next_hops_;
+  LiveTables live_;
+  StatsReader stats_;
+  bool tables_were_offered_ = false;
+  std::string offer_error_;
+  Timer stats_timer_;
+  DataplaneLink link_;
+};
+
+}  // namespace guideway::controlplane

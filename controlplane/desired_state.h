@@ -1,0 +1,76 @@
+// Where configuration, health, next hops and operators' intents meet. Nothing else in the control plane decides which
+// backend takes flows or which VIP is announced.
+//
+//   Config ─┐
+//   health ─┼─► decide() ─► DesiredTables (what to publish) and, for each backend, the state behind it
+//   egress ─┤
+//   intents ┘
+//
+// Thread-safety: pure function of plain values.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/tables/image.h"
+#include "controlplane/health/health_state.h"
+#include "controlplane/intents.h"
+#include "controlplane/stats_indices.h"
+
+namespace guideway::controlplane {
+
+// What is checked: pools that share a backend's address and a check share the verdict.
+struct HealthTarget {
+  IpAddress address;
+  std::string check;  // its name
+  friend auto operator<=>(const HealthTarget&, const HealthTarget&) = default;
+};
+
+struct ServiceKey {
+  IpAddress address;
+  std::uint16_t port = 0;
+  IpProto protocol = IpProto::tcp;
+  friend auto operator<=>(const ServiceKey&, const ServiceKey&) = default;
+};
+inline ServiceKey key_of(const config::Vip& vip) {
+  return {vip.address, vip.port, vip.protocol};
+}
+
+struct BackendKey {
+  std::string pool;
+  IpAddress address;
+  friend auto operator<=>(const BackendKey&, const BackendKey&) = default;
+};
+
+struct Facts {
+  const config::Config& config;
+  const Intents& intents;
+  const std::map<HealthTarget, Health>& health;  // absent: unknown
+  const std::map<IpAddress, Egress>& egress;     // by backend address; absent: no next hop
+  const StatsIndices<ServiceKey>& vip_indices;
+  const StatsIndices<BackendKey>& backend_indices;
+};
+
+enum class BackendState { up, down, unknown, drained, unreachable };
+const char* to_text(BackendState state);
+
+struct BackendDecision {
+  BackendState state = BackendState::unknown;
+  std::uint32_t weight = 0;  // in force: 0 unless up
+  bool usable() const { return weight > 0; }
+  friend bool operator==(const BackendDecision&, const BackendDecision&) = default;
+};
+
+struct DesiredState {
+  DesiredTables tables;                                // pools and VIPs in the order of the configuration
+  std::vector<std::vector<BackendDecision>> backends;  // by pool, by backend
+};
+
+DesiredState decide(const Facts& facts);
+
+// The check that a pool's backends are subject to; nullptr if they count as healthy without one.
+const config::HealthCheck* health_check_of(const config::Config& config, const config::Pool& pool);
+
+}  // namespace guideway::controlplane

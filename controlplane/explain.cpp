@@ -1,0 +1,61 @@
+#include "controlplane/explain.h"
+
+namespace guideway::controlplane {
+namespace {
+
+using Verdict = Explanation::Verdict;
+
+VipMatch find_vip(const TablesView& view, const Flow& flow) {
+  const Be16 port = Be16::from_host(flow.destination_port);
+  return flow.destination.is_v4() ? find_vip4(view, flow.destination.v4(), flow.protocol, port)
+                                  : find_vip6(view, flow.destination.bytes, flow.protocol, port);
+}
+
+std::uint64_t hash_of(const TablesView& view, const Flow& flow) {
+  const Ports ports{Be16::from_host(flow.source_port), Be16::from_host(flow.destination_port)};
+  if (flow.destination.is_v4())
+    return flow_hash(view.hash_keys, FlowKey4{flow.source.v4(), flow.destination.v4(), ports, flow.protocol});
+  return flow_hash(view.hash_keys, FlowKey6{flow.source.bytes, flow.destination.bytes, ports, flow.protocol});
+}
+
+}  // namespace
+
+const char* to_text(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::forward:
+      return "forward";
+    case Verdict::to_kernel:
+      return "to_kernel";
+    case Verdict::drop_unserved:
+      return "drop_unserved";
+    case Verdict::drop_no_backend:
+      return "drop_no_backend";
+  }
+  return "?";
+}
+
+Explanation explain(const TablesView& view, const Flow& flow) {
+  Explanation e;
+  const VipMatch match = find_vip(view, flow);
+  e.vip = vip_record(view, match.vip);
+  if (e.vip == nullptr) return e;
+  const PoolView* pool = pool_view(view, match.pool);
+  if (pool == nullptr) {
+    e.verdict = e.vip->unserved == Unserved::kernel ? Verdict::to_kernel : Verdict::drop_unserved;
+    return e;
+  }
+  e.vip_index = index(match.vip);
+  e.pool = index(match.pool);
+  e.hash = hash_of(view, flow);
+  e.slot_count = pool->slot_count;
+  e.verdict = Verdict::drop_no_backend;
+  const BackendRecord* backend = select_backend(*pool, e.hash);
+  if (backend == nullptr) return e;
+  e.slot = slot_of(e.hash, pool->slot_count);
+  e.backend = static_cast<std::uint32_t>(backend - pool->backends);
+  e.record = backend;
+  if ((backend->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
+  return e;
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,36 @@
+// Which VIP, slot and backend a flow gets, and why: the packet path's own lookups (guideway/tables_view.h) over the
+// live tables. Thread-safety: pure function.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "guideway/tables_view.h"
+
+namespace guideway::controlplane {
+
+struct Flow {
+  IpProto protocol = IpProto::tcp;
+  IpAddress source;
+  std::uint16_t source_port = 0;
+  IpAddress destination;  // of the source's family
+  std::uint16_t destination_port = 0;
+};
+
+struct Explanation {
+  enum class Verdict { forward, to_kernel, drop_unserved, drop_no_backend };
+  Verdict verdict = Verdict::to_kernel;
+  const VipRecord* vip = nullptr;          // the address is a VIP
+  std::optional<std::uint32_t> vip_index;  // the service: position in the tables
+  std::optional<std::uint32_t> pool;       // position in the tables
+  std::uint64_t hash = 0;                  // from here on: only with a pool
+  std::optional<Slot> slot;
+  std::uint32_t slot_count = 0;
+  std::optional<std::uint32_t> backend;  // position in the pool
+  const BackendRecord* record = nullptr;
+};
+const char* to_text(Explanation::Verdict verdict);
+
+Explanation explain(const TablesView& view, const Flow& flow);
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,85 @@
+#include "controlplane/health/health_checker.h"
+
+#include <fmt/format.h>
+
+namespace guideway::controlplane {
+
+using std::chrono::steady_clock;
+
+struct HealthChecker::Target {
+  HealthTarget key;
+  config::HealthCheck check;
+  HealthState state;
+  std::string last_result;
+  Timer timer;
+};
+
+HealthChecker::HealthChecker(EventLoop& loop, std::function<void(const Verdict&)> on_verdict)
+    : loop_(loop), prober_(loop), on_verdict_(std::move(on_verdict)) {}
+HealthChecker::~HealthChecker() = default;
+
+void HealthChecker::follow(const config::Config& config) {
+  std::map<HealthTarget, const config::HealthCheck*> wanted;
+  for (const config::Pool& pool : config.pools)
+    if (const config::HealthCheck* check = health_check_of(config, pool); check != nullptr)
+      for (const config::Backend& backend : pool.backends) wanted[{backend.address, check->name}] = check;
+
+  std::erase_if(targets_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  std::erase_if(health_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  for (const auto& [key, check] : wanted) {
+    const auto found = targets_.find(key);
+    if (found == targets_.end())
+      begin(key, *check, Health::unknown);
+    else if (found->second->check != *check)
+      begin(key, *check, found->second->state.health());
+  }
+}
+
+void HealthChecker::assume_up(const std::set<HealthTarget>& targets) {
+  for (const HealthTarget& key : targets) {
+    const auto found = targets_.find(key);
+    if (found == targets_.end() || found->second->state.health() != Health::unknown) continue;
+    begin(key, config::HealthCheck(found->second->check), Health::up);
+    targets_.at(key)->last_result = "served flows before the control plane started; not checked yet";
+  }
+}
+
+std::string HealthChecker::last_result(const HealthTarget& target) const {
+  const auto found = targets_.find(target);
+  return found == targets_.end() ? std::string() : found->second->last_result;
+}
+
+void HealthChecker::begin(const HealthTarget& key, const config::HealthCheck& check, Health initial) {
+  const auto now = steady_clock::now();
+  auto target = std::make_shared<Target>(
+      Target{key, check, HealthState(check, initial, now, random()), "not checked yet", Timer(loop_, [this, key] {
+               if (const auto found = targets_.find(key); found != targets_.end()) check_now(found->second);
+             })});
+  target->timer.start(target->state.due() - now);
+  targets_[key] = target;
+  health_[key] = initial;
+}
+
+void HealthChecker::check_now(const std::shared_ptr<Target>& target) {
+  target->state.begin(steady_clock::now(), random());
+  // A target that is gone or begun anew by the time the result arrives does not hear of it.
+  prober_.probe(target->key.address, target->check, [this, weak = std::weak_ptr(target)](const ProbeResult& result) {
+    if (const auto alive = weak.lock()) finished(alive, result);
+  });
+}
+
+void HealthChecker::finished(const std::shared_ptr<Target>& target, const ProbeResult& result) {
+  HealthState& state = target->state;
+  const Health before = state.health();
+  const std::uint32_t results = state.contrary() + 1;
+  const std::uint32_t needed = before == Health::unknown ? 1 : state.threshold();
+  const bool contrary = (before == Health::up) != result.success;
+  target->last_result =
+      contrary && needed > 1 ? fmt::format("{} ({} of {})", result.reason, results, needed) : result.reason;
+  target->timer.start(std::max<std::chrono::nanoseconds>(state.due() - steady_clock::now(), {}));
+  if (!state.finish(result.success)) return;
+  health_[target->key] = state.health();
+  on_verdict_({target->key, state.health(), target->last_result});
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,56 @@
+// Keeps every health target's check going, and its verdict at hand.
+// Thread-safety: one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+#include "common/config/config.h"
+#include "controlplane/desired_state.h"
+#include "controlplane/event_loop.h"
+#include "controlplane/health/prober.h"
+
+namespace guideway::controlplane {
+
+class HealthChecker {
+ public:
+  struct Verdict {
+    const HealthTarget& target;
+    Health health;
+    std::string reason;  // of the result that decided: "connection refused (3 of 3)"
+  };
+
+  HealthChecker(EventLoop& loop, std::function<void(const Verdict&)> on_verdict);
+  ~HealthChecker();
+
+  // Checks what `config` asks for: new targets begin, targets that are gone end, the others go on undisturbed unless
+  // the check itself changed; then the verdict is kept and the new rules hold from here.
+  void follow(const config::Config& config);
+
+  // Targets that served flows before this control plane started: up until their checks say otherwise. Those that have
+  // a verdict already keep it.
+  void assume_up(const std::set<HealthTarget>& targets);
+
+  const std::map<HealthTarget, Health>& health() const { return health_; }
+  std::string last_result(const HealthTarget& target) const;  // a sentence; empty if there is no such target
+
+ private:
+  struct Target;
+  void begin(const HealthTarget& key, const config::HealthCheck& check, Health initial);
+  void check_now(const std::shared_ptr<Target>& target);
+  void finished(const std::shared_ptr<Target>& target, const ProbeResult& result);
+  double random() { return std::uniform_real_distribution<double>()(engine_); }
+
+  EventLoop& loop_;
+  Prober prober_;
+  std::function<void(const Verdict&)> on_verdict_;
+  std::mt19937_64 engine_{std::random_device{}()};
+  std::map<HealthTarget, std::shared_ptr<Target>> targets_;
+  std::map<HealthTarget, Health> health_;
+};
+
+}  // namespace guideway::controlplane

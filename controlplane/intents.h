@@ -1,0 +1,52 @@
+// What operators decided about backends, beside the configuration: drained, or another weight. Intents outlive the
+// control plane: they are kept in a file of their own, replaced as a whole (written aside, synced, renamed), so that a
+// crash at any moment leaves either the old or the new ones.
+//
+// An intent names its backend by pool and name, and is kept while the configuration does not know that backend.
+// Thread-safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace guideway::controlplane {
+
+struct BackendName {
+  std::string pool;
+  std::string name;
+  friend auto operator<=>(const BackendName&, const BackendName&) = default;
+};
+inline std::string to_text(const BackendName& backend) {
+  return backend.pool + "/" + backend.name;
+}
+
+struct Intent {
+  bool drained = false;
+  std::optional<std::uint16_t> weight;  // in place of the configured one
+  std::string reason;                   // the operator's words
+  bool empty() const { return !drained && !weight; }
+  friend bool operator==(const Intent&, const Intent&) = default;
+};
+using Intents = std::map<BackendName, Intent>;
+
+class IntentsFile {
+ public:
+  // `state_dir` is created if need be.
+  explicit IntentsFile(const std::string& state_dir);
+
+  // What is stored; none if there is no file yet. A file that cannot be understood is renamed to "intents.json.bad" and
+  // `warning` says so: an operator's typo must not keep the control plane from starting.
+  // Throws std::system_error when the file is there but cannot be read.
+  Intents load(std::string& warning) const;
+
+  // After this returns the intents survive a crash of the host. Throws std::system_error with a sentence.
+  void store(const Intents& intents) const;
+
+ private:
+  std::string directory_;
+  std::string path_;
+};
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,82 @@
+#include "controlplane/live_tables.h"
+
+#include <cstring>
+
+namespace guideway::controlplane {
+namespace {
+
+// Which pool of the configuration each live pool is.
+std::map<std::uint32_t, const config::Pool*> match_pools(const TablesView& view, const config::Config& config) {
+  std::map<ServiceKey, const config::Pool*> by_service;
+  for (const config::Vip& vip : config.vips) by_service[key_of(vip)] = &config.pools[vip.pool];
+  std::map<std::uint32_t, const config::Pool*> matched;
+  for (const VipRecord& vip : view.vips) {
+    const auto found = by_service.find({vip.address, vip.port.host(), vip.protocol});
+    if (found != by_service.end()) matched.emplace(index(vip.pool), found->second);
+  }
+  return matched;
+}
+
+void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool, Inheritance& out) {
+  const std::vector<std::uint32_t> slots = LiveTables::owned_slots(live);
+  const config::HealthCheck* check = health_check_of(config, pool);
+  for (std::uint32_t b = 0; b < live.backend_count; b++) {
+    const BackendRecord& record = live.backends[b];
+    out.backend_indices.emplace(BackendKey{pool.name, record.address}, record.stats_index);
+    if (slots[b] > 0 && check != nullptr) out.serving.insert({record.address, check->name});
+    if ((record.flags & kBackendReachable) != 0) out.egress.emplace(record.address, egress_of(record));
+  }
+}
+
+}  // namespace
+
+Egress egress_of(const BackendRecord& record) {
+  Egress egress;
+  egress.port = record.port;
+  egress.path_mtu_bytes = record.path_mtu_bytes;
+  const auto ethernet = load<EthernetHeader>(record.outer);
+  egress.source_mac = ethernet.source;
+  egress.next_hop_mac = ethernet.destination;
+  const std::uint8_t* ip = record.outer + sizeof(EthernetHeader);
+  if (record.outer_family == Family::ipv4)
+    egress.source = IpAddress::from_v4(load<Ipv4Header>(ip).source);
+  else
+    egress.source.bytes = load<Ipv6Header>(ip).source;
+  return egress;
+}
+
+const TablesView* LiveTables::view(const shm::TablesWriter& writer) {
+  const RootWord word = writer.root();
+  if (word.empty()) return nullptr;
+  if (word == word_) return &view_;
+  std::vector<PoolView> pools(pool_count(writer.memory(), word));
+  TablesView view;
+  if (open_generation(writer.memory(), word, pools, nullptr, view) != TablesError::none) return nullptr;
+  word_ = word;
+  pools_ = std::move(pools);  // keeps its storage, so view.pools stays right
+  view_ = view;
+  return &view_;
+}
+
+void LiveTables::forget() {
+  *this = {};
+}
+
+std::vector<std::uint32_t> LiveTables::owned_slots(const PoolView& pool) {
+  std::vector<std::uint32_t> owned(pool.backend_count);
+  for (std::uint32_t s = 0; s < pool.slot_count; s++)
+    if (const std::uint32_t owner = pool.slots[s] & kSlotOwnerMask; owner < owned.size()) owned[owner]++;
+  return owned;
+}
+
+Inheritance inherit(const TablesView& view, const config::Config& config) {
+  Inheritance inheritance;
+  for (const VipRecord& vip : view.vips)
+    inheritance.vip_indices.emplace(ServiceKey{vip.address, vip.port.host(), vip.protocol}, vip.stats_index);
+  for (const auto& [live, pool] : match_pools(view, config))
+    if (const PoolView* found = pool_view(view, static_cast<PoolId>(live)); found != nullptr)
+      inherit_pool(*found, config, *pool, inheritance);
+  return inheritance;
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,45 @@
+// What the published generation says, read back by the data plane's own code: for `explain`, for the shares in the
+// status, and for a control plane that carries on where another one stopped.
+//
+// Thread-safety: the thread of the TablesWriter; what view() returns is valid until the next publish.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "common/shm/tables_writer.h"
+#include "controlplane/desired_state.h"
+#include "guideway/tables_view.h"
+
+namespace guideway::controlplane {
+
+class LiveTables {
+ public:
+  // The generation in force in the writer's segment; nullptr before the first one.
+  const TablesView* view(const shm::TablesWriter& writer);
+  void forget();  // the writer is about to be replaced
+
+  // How many slots each backend of a pool owns, by its position.
+  static std::vector<std::uint32_t> owned_slots(const PoolView& pool);
+
+ private:
+  RootWord word_;
+  std::vector<PoolView> pools_;
+  TablesView view_;
+};
+
+// The way out that a backend's outer header spells. REQUIRES: kBackendReachable is set.
+Egress egress_of(const BackendRecord& record);
+
+// What a new control plane takes over from a generation. Pools have no names in the tables: a live pool is told by the
+// VIPs that share it with the configuration.
+struct Inheritance {
+  std::map<ServiceKey, std::uint32_t> vip_indices;
+  std::map<BackendKey, std::uint32_t> backend_indices;
+  std::set<HealthTarget> serving;  // owned slots, so they were up
+  std::map<IpAddress, Egress> egress;
+};
+Inheritance inherit(const TablesView& view, const config::Config& config);
+
+}  // namespace guideway::controlplane

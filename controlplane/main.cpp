@@ -1,0 +1,74 @@
+// guideway-controlplane: from configuration, health and the kernel's routes to the tables the data plane works by.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <iostream>
+
+#include "common/config/load.h"
+#include "controlplane/api/handler.h"
+#include "controlplane/api/http_server.h"
+#include "controlplane/control_plane.h"
+#include "controlplane/log.h"
+
+namespace guideway::controlplane {
+namespace {
+
+// Thousands of health checks may be under way, each with a descriptor.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Prints what is wrong with the file, and what deserves a warning.
+bool report_problems(const config::LoadResult& loaded) {
+  if (!loaded.diagnostics.empty() || !loaded.config) std::cerr << loaded.report();
+  return !loaded.config;
+}
+
+void run(const std::string& config_path, config::LoadResult loaded) {
+  EventLoop loop;
+  const config::Control control = loaded.config->control;
+  ControlPlane control_plane(loop, config_path, std::move(loaded));
+  // From here on we are the only control plane of this run_dir.
+  const api::HttpServer server(loop, control.run_dir + "/control.sock", control.socket_group,
+                               [&](const api::Request& request) { return api::handle(control_plane, request); });
+  loop.on_signals({SIGHUP, SIGTERM, SIGINT}, [&](int signal) {
+    if (signal == SIGHUP)
+      control_plane.reload();
+    else
+      loop.stop();
+  });
+  control_plane.start();
+  log(Level::info, "control plane started with {}", config_path);
+  loop.run();
+  // The tables stay in force: nothing is withdrawn or torn down here.
+  log(Level::info, "control plane stopped; the data plane goes on with generation {}",
+      number(control_plane.published()));
+}
+
+}  // namespace
+}  // namespace guideway::controlplane
+
+int main(int argc, char** argv) {
+  using namespace guideway;
+  CLI::App app{"Guideway's control plane: checks backends, builds tables, hands them to guideway-dataplane."};
+  std::string config_path = "/etc/guideway/guideway.toml";
+  app.add_option("--config", config_path, "the configuration file")->capture_default_str();
+  app.set_version_flag("--version", GUIDEWAY_VERSION);
+  CLI11_PARSE(app, argc, argv);
+
+  config::LoadResult loaded = config::load_config(config_path);
+  if (controlplane::report_problems(loaded)) return 1;
+  controlplane::raise_descriptor_limit();
+  try {
+    controlplane::run(config_path, std::move(loaded));
+  } catch (const std::exception& error) {
+    controlplane::log(controlplane::Level::error, "{}", error.what());
+    return 1;
+  }
+  return 0;
+}

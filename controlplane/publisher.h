@@ -1,0 +1,40 @@
+// From desired tables to a published generation: gathers changes that come close together, and tries again when readers
+// still hold the memory it needs.
+// Thread-safety: one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "common/shm/tables_writer.h"
+#include "common/tables/image.h"
+#include "controlplane/event_loop.h"
+
+namespace guideway::controlplane {
+
+class Publisher {
+ public:
+  // `desired` is asked for at the moment of publishing; `on_published` hears of each new generation.
+  Publisher(EventLoop& loop, std::function<DesiredTables()> desired, std::function<void()> on_published);
+
+  // From here on generations go to `writer`. Nothing is published before.
+  void set_writer(std::unique_ptr<shm::TablesWriter> writer);
+  const shm::TablesWriter* writer() const { return writer_.get(); }
+
+  void request();      // something changed: publish within a few milliseconds
+  void publish_now();  // and whatever was requested with it
+  bool waits_for_room() const { return no_room_; }
+  std::uint64_t slots_digest() const { return slots_digest_; }
+
+ private:
+  std::function<DesiredTables()> desired_;
+  std::function<void()> on_published_;
+  std::unique_ptr<shm::TablesWriter> writer_;
+  ImageBuilder builder_;
+  Timer timer_;
+  Timer reclaim_timer_;
+  bool no_room_ = false;
+  std::uint64_t slots_digest_ = 0;
+};
+
+}  // namespace guideway::controlplane

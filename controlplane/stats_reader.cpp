@@ -1,0 +1,90 @@
+#include "controlplane/stats_reader.h"
+
+#include <algorithm>
+
+namespace guideway::controlplane {
+namespace {
+
+void add_all(std::vector<TrafficCount>& sums, std::span<const Traffic> counts) {
+  sums.resize(std::max(sums.size(), counts.size()));
+  for (std::size_t i = 0; i < counts.size(); i++) {
+    sums[i].packets += counts[i].packets.load(std::memory_order_relaxed);
+    sums[i].bytes += counts[i].bytes.load(std::memory_order_relaxed);
+  }
+}
+
+// Counts of one burst per worker may be missing on either side.
+constexpr std::uint64_t kBurstPackets = 64;
+
+Equation equation(const char* name, std::uint64_t left, std::uint64_t right, std::uint32_t workers) {
+  const std::uint64_t apart = left > right ? left - right : right - left;
+  return {name, left, right, apart <= workers * kBurstPackets};
+}
+
+}  // namespace
+
+StatsSample sample_of(const StatsHeader& stats, std::chrono::steady_clock::time_point at) {
+  StatsSample sample;
+  sample.at = at;
+  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides; nothing is written here
+  for (std::uint32_t w = 0; w < stats.worker_count; w++) {
+    const WorkerStats worker = stats_of(readable, static_cast<WorkerId>(w));
+    for (std::size_t c = 0; c < kCounterCount; c++)
+      sample.counters[c] += worker.block->counters[c].load(std::memory_order_relaxed);
+    add_all(sample.vips, worker.vips);
+    add_all(sample.backends, worker.backends);
+    sample.heartbeats.push_back(worker.block->heartbeat.load(std::memory_order_relaxed));
+  }
+  return sample;
+}
+
+void StatsReader::sample(const StatsHeader& stats) {
+  before_ = std::move(now_);
+  now_ = sample_of(stats, std::chrono::steady_clock::now());
+  samples_++;
+}
+
+void StatsReader::reset() {
+  *this = {};
+}
+
+double StatsReader::seconds() const {
+  return samples_ < 2 ? 0 : std::chrono::duration<double>(now_.at - before_.at).count();
+}
+
+double StatsReader::per_second(Counter c) const {
+  const double elapsed_s = seconds();
+  return elapsed_s > 0 ? static_cast<double>(now_.counters[index(c)] - before_.counters[index(c)]) / elapsed_s : 0;
+}
+
+TrafficRate StatsReader::rate(const std::vector<TrafficCount>& now, const std::vector<TrafficCount>& before,
+                              std::uint32_t stats_index) const {
+  if (stats_index >= now.size()) return {};
+  const TrafficCount& count = now[stats_index];
+  TrafficRate rate{count.packets, count.bytes, 0, 0};
+  if (const double elapsed_s = seconds(); elapsed_s > 0 && stats_index < before.size()) {
+    rate.packets_per_second = static_cast<double>(count.packets - before[stats_index].packets) / elapsed_s;
+    rate.bits_per_second = 8 * static_cast<double>(count.bytes - before[stats_index].bytes) / elapsed_s;
+  }
+  return rate;
+}
+
+bool StatsReader::worker_beats(std::size_t worker) const {
+  if (worker >= now_.heartbeats.size()) return false;
+  if (worker >= before_.heartbeats.size()) return now_.heartbeats[worker] != 0;
+  return now_.heartbeats[worker] != before_.heartbeats[worker];
+}
+
+std::array<Equation, 2> equations_of(const StatsReader& stats, std::uint32_t workers) {
+  std::uint64_t drops = 0;
+  for (std::size_t c = 0; c < kCounterCount; c++)
+    if (kCounters[c].is_drop) drops += stats.counter(static_cast<Counter>(c));
+  return {equation("rx_packets = tx_packets + to_kernel_packets + drops", stats.counter(Counter::rx_packets),
+                   stats.counter(Counter::tx_packets) + stats.counter(Counter::to_kernel_packets) + drops, workers),
+          equation("from_kernel_packets = from_kernel_tx_packets + from_kernel_dropped_packets",
+                   stats.counter(Counter::from_kernel_packets),
+                   stats.counter(Counter::from_kernel_tx_packets) + stats.counter(Counter::from_kernel_dropped_packets),
+                   workers)};
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,44 @@
+#include "controlplane/text.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace guideway::controlplane {
+
+const char* to_text(Encap encap) {
+  switch (encap) {
+    case Encap::ipip:
+      return "ipip";
+    case Encap::gue0:
+      return "gue";
+    case Encap::gue1:
+      return "gue1";
+  }
+  return "?";
+}
+
+const char* to_text(IpProto protocol) {
+  return protocol == IpProto::udp ? "udp" : "tcp";
+}
+
+const char* to_text(config::Announce announce) {
+  switch (announce) {
+    case config::Announce::healthy:
+      return "healthy";
+    case config::Announce::always:
+      return "always";
+    case config::Announce::never:
+      return "never";
+  }
+  return "?";
+}
+
+std::string to_hex(std::uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
+
+std::string to_utc_text(std::chrono::system_clock::time_point at) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,17 @@
+// The words of the configuration file and the API for our values. Thread-safety: pure functions.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "common/config/config.h"
+
+namespace guideway::controlplane {
+
+const char* to_text(Encap encap);
+const char* to_text(IpProto protocol);  // "tcp" or "udp"
+const char* to_text(config::Announce announce);
+std::string to_hex(std::uint64_t value);                            // 16 digits
+std::string to_utc_text(std::chrono::system_clock::time_point at);  // RFC 3339, whole seconds
+
+}  // namespace guideway::controlplane
