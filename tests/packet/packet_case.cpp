@@ -153,7 +153,7 @@ class CaseParser {
     Fields verdict(end);
     if (end.name == "forward") {
       step.verdict = Verdict::forward;
-      step.sent = build_packet(headers(), inner_of(step.frame));
+      step.sent = build_packet(headers(), inner_packet(step.frame));
     } else if (end.name == "unchanged") {
       step.verdict = Verdict::forward;
       step.sent = step.frame;
@@ -179,15 +179,6 @@ class CaseParser {
       at_++;
     return std::span(lines_).subspan(first, at_ - first);
   }
-  // What "inner" means in what is sent: the IP packet, without Ethernet and its padding.
-  static Bytes inner_of(const Bytes& frame) {
-    if (frame.size() < sizeof(EthernetHeader) + sizeof(Ipv4Header)) return {};
-    const std::uint8_t* ip = frame.data() + sizeof(EthernetHeader);
-    const std::size_t bytes = *ip >> 4 == 4
-                                  ? load<Be16>(ip + offsetof(Ipv4Header, total_length)).host()
-                                  : sizeof(Ipv6Header) + load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host();
-    return {ip, ip + std::min(bytes, frame.size() - sizeof(EthernetHeader))};
-  }
 
   // ---- [counters] ----
   void counter_line(const Line& line) {
@@ -209,6 +200,15 @@ class CaseParser {
 };
 
 }  // namespace
+
+Bytes inner_packet(const Bytes& frame) {
+  if (frame.size() < sizeof(EthernetHeader) + sizeof(Ipv4Header)) return {};
+  const std::uint8_t* ip = frame.data() + sizeof(EthernetHeader);
+  const std::size_t bytes = *ip >> 4 == 4
+                                ? load<Be16>(ip + offsetof(Ipv4Header, total_length)).host()
+                                : sizeof(Ipv6Header) + load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host();
+  return {ip, ip + std::min(bytes, frame.size() - sizeof(EthernetHeader))};
+}
 
 PacketCase parse_case(std::string_view name, std::string_view text) {
   PacketCase parsed = CaseParser(split_lines(text)).parse();

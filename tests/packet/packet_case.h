@@ -37,6 +37,9 @@ struct PacketCase {
   std::map<std::string, std::uint64_t> counters;  // all others must be 0
 };
 
+// The IP packet in a frame, without Ethernet and its padding: what "inner" means in a case.
+Bytes inner_packet(const Bytes& frame);
+
 // Throws TextError.
 PacketCase parse_case(std::string_view name, std::string_view text);
 
