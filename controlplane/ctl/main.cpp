@@ -121,6 +121,17 @@ void declare(CLI::App& app, Arguments& arguments, std::function<Exit()>& run) {
           [&] { return version(client_of(a), output_of(a)); });
 }
 
+// CLI11 would only say that a command is missing.
+std::string unknown_command(const CLI::App& app) {
+  const auto words = app.remaining();
+  if (words.empty() || !app.get_subcommands().empty()) return "";
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) commands.push_back(command->get_name());
+  const std::string* nearest = config::nearest(words.front(), commands);
+  return "there is no command " + config::in_quotes(words.front()) +
+         (nearest != nullptr ? "; did you mean " + config::in_quotes(*nearest) + "?" : "; see: guidewayctl --help");
+}
+
 Exit run_command(int argc, char** argv) {
   CLI::App app("guidewayctl: look at a Guideway load balancer, and change what it does.");
   app.footer(
@@ -134,6 +145,7 @@ Exit run_command(int argc, char** argv) {
     app.exit(request);
     return Exit::ok;
   } catch (const CLI::ParseError& error) {
+    if (const std::string sentence = unknown_command(app); !sentence.empty()) return fail(Exit::usage, sentence);
     return fail(Exit::usage, std::string(error.what()) + "; see: guidewayctl --help");
   }
   try {

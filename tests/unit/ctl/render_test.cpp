@@ -1,0 +1,224 @@
+// Answers of the control plane in, exact text out.
+
+#include "controlplane/ctl/render.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/ctl/sample.h"
+
+namespace guideway::ctl {
+namespace {
+
+const Style kPlain{};
+
+std::string rendered(const Json& status) {
+  return render_status(status, kPlain, kSampleNow);
+}
+
+TEST(RenderStatus, GoodDay) {
+  EXPECT_EQ(rendered(good_status()),
+            R"(lb1   guideway 0.1.0   up 1m2s   OK
+Config      /etc/guideway/guideway.toml 9f2c41d05a0f31c7, loaded 32s ago
+Tables      generation 17, every worker follows
+Data plane  alive, pid 4100, worker 0 on core 1, port uplink up
+BGP         established, 2 of 3 VIPs announced
+Traffic     12 pkt/s in, 10 pkt/s to backends, 2.0 pkt/s drop_unserved
+
+web  203.0.113.10:80 tcp    announced      10 pkt/s  5.1 kbit/s
+web  [2001:db8::10]:80 tcp  not announced   0 pkt/s     0 bit/s  the configuration says never
+  pool web   gue0   65521 slots   health check http   3 of 3 backends usable
+      BACKEND            WEIGHT  SLOTS   SHARE     DUE  STATE  SINCE    PACKETS        BITS  REASON
+  ->  b1 10.1.0.11            1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+  ->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+  ->  b3 2001:db8:1::13       1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+
+dns  203.0.113.53:53 udp  announced  18 Mpkt/s  71 Gbit/s
+  pool resolvers   ipip   4093 slots   health check none   1 of 1 backends usable
+      BACKEND       WEIGHT  SLOTS    SHARE      DUE  STATE  SINCE    PACKETS        BITS  REASON
+  ->  b1 10.1.0.53       1   4093  100.0 %  100.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+)");
+  EXPECT_TRUE(problems_in(good_status()).empty());
+}
+
+TEST(RenderStatus, BackendsInEveryState) {
+  Json status = good_status();
+  Json& backends = status["pools"][0]["backends"];
+  status["pools"].erase(1);
+  status["vips"].erase(2);
+  backends[0].update({{"weight_override", 6}, {"weight_effective", 6}, {"share", 1.0}, {"slots", 65521}});
+  backends[1].update({{"state", "drained"},
+                      {"drained", true},
+                      {"intent_reason", "kernel update"},
+                      {"slots", 0},
+                      {"share", 0.0},
+                      {"weight_effective", 0}});
+  backends[2].update({{"state", "down"}, {"reason", "connection refused"}, {"slots", 0}, {"share", 0.0}});
+  const std::string text = rendered(status);
+  EXPECT_EQ(
+      text.substr(text.find("      BACKEND")),
+      R"(      BACKEND                 WEIGHT  SLOTS    SHARE      DUE  STATE    SINCE    PACKETS        BITS  REASON
+  ->  b1 10.1.0.11       6 (file: 1)  65521  100.0 %  100.0 %  up        1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+  ->  b2 10.1.0.12                 2      0    0.0 %    0.0 %  drained   1m1s  2.5 pkt/s  1.3 kbit/s  kernel update
+  ->  b3 2001:db8:1::13            1      0    0.0 %    0.0 %  down      1m1s  2.5 pkt/s  1.3 kbit/s  connection refused
+)");
+}
+
+TEST(RenderStatus, BadDay) {
+  Json status = good_status();
+  Json& dataplane = status["dataplane"];
+  status["generation"].update({{"published", 19},
+                               {"rejected", 18},
+                               {"rejected_reason", "bad checksum"},
+                               {"workers_follow", false},
+                               {"pending", true}});
+  dataplane["workers"][0]["alive"] = false;
+  dataplane["ports"][0]["link_up"] = false;
+  dataplane["equations"][0]["holds"] = false;
+  dataplane["speaker"] = {{"state", "idle"}, {"error", "connection refused"}};
+  status["vips"][0].update({{"announced", false}, {"why", "the BGP session is idle"}});
+  status["warnings"] = {"pool web: 1 of 3 backends is down"};
+  const std::string text = rendered(status);
+  EXPECT_EQ(text.substr(0, text.find("\n\n") + 1),
+            R"(lb1   guideway 0.1.0   up 1m2s   DEGRADED
+Config      /etc/guideway/guideway.toml 9f2c41d05a0f31c7, loaded 32s ago
+Tables      generation 19, the data plane uses 17, not every worker follows
+Data plane  alive, pid 4100, worker 0 on core 1 is silent, port uplink down
+BGP         idle, 1 of 3 VIPs announced: connection refused
+Traffic     12 pkt/s in, 10 pkt/s to backends, 2.0 pkt/s drop_unserved
+Warning     worker 0 is silent
+Warning     port uplink has no link
+Warning     the data plane refused generation 18: bad checksum
+Warning     the tables have no room for the next generation yet
+Warning     packets are missing: rx_packets = tx_packets + to_kernel_packets + drops
+Warning     VIP web 203.0.113.10:80 tcp is not announced
+Warning     pool web: 1 of 3 backends is down
+)");
+}
+
+TEST(RenderStatus, WithoutADataPlane) {
+  Json status = good_status();
+  status["dataplane"] = {{"connected", false},
+                         {"pid", 0},
+                         {"why", "no dataplane.sock in /run/guideway"},
+                         {"workers", Json::array()},
+                         {"ports", Json::array()},
+                         {"counters", Json::array()},
+                         {"equations", Json::array()},
+                         {"speaker", {{"state", "off"}, {"error", ""}}}};
+  status["generation"].update({{"published", 0}, {"active", 0}});
+  const std::string text = rendered(status);
+  EXPECT_EQ(text.substr(0, text.find("\n\n") + 1),
+            R"(lb1   guideway 0.1.0   up 1m2s   DEGRADED
+Config      /etc/guideway/guideway.toml 9f2c41d05a0f31c7, loaded 32s ago
+Tables      nothing published yet
+Data plane  not connected: no dataplane.sock in /run/guideway
+BGP         unknown
+Traffic     unknown
+Warning     the data plane is not connected
+)");
+}
+
+TEST(RenderStatus, BgpOffIsNoProblem) {
+  Json status = good_status();
+  status["dataplane"]["speaker"]["state"] = "off";
+  status["vips"][0]["announced"] = false;
+  EXPECT_TRUE(problems_in(status).empty());
+}
+
+TEST(RenderStatus, ForeignTextCannotMoveTheCursor) {
+  Json status = good_status();
+  status["pools"][0]["backends"][0]["reason"] = "status \x1b[2J\n\x07";
+  status["warnings"] = {"\x1b]0;x"};
+  EXPECT_EQ(rendered(status).find('\x1b'), std::string::npos);
+  EXPECT_NE(rendered(status).find("status ?[2J??\n"), std::string::npos);
+}
+
+TEST(RenderStatus, ColoursWordsAndKeepsColumns) {
+  const std::string text = render_status(good_status(), Style{true}, kSampleNow);
+  EXPECT_NE(text.find("\033[32mup\033[0m  "), std::string::npos);
+  std::string bare = text;
+  for (const char* code : {"\033[32m", "\033[31m", "\033[33m", "\033[2m", "\033[0m"})
+    for (std::size_t at = 0; (at = bare.find(code)) != std::string::npos;) bare.erase(at, std::string(code).size());
+  EXPECT_EQ(bare, rendered(good_status()));
+}
+
+TEST(RenderStatus, MissingKeyIsAnException) {
+  Json status = good_status();
+  status.erase("pools");
+  EXPECT_THROW(rendered(status), Json::exception);
+}
+
+const Json kFlow = {{"protocol", "tcp"},
+                    {"source", "2001:db8::7"},
+                    {"source_port", 40000},
+                    {"destination", "2001:db8::10"},
+                    {"destination_port", 80}};
+
+TEST(RenderExplain, Forwarded) {
+  const Json answer = Json::parse(R"({
+    "generation": 17, "vip": {"name": "web", "address": "2001:db8::10", "port": 80, "protocol": "tcp"}, "pool": "web",
+    "hash": "0x5a0f31c79f2c41d0", "slot": 23017, "slots": 65521,
+    "backend": {"pool": "web", "name": "b2", "address": "10.1.0.12"}, "encapsulation": "gue0",
+    "outer": {"source": "10.1.0.1", "destination": "10.1.0.12", "source_port": 49217, "destination_port": 6080,
+              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "path_mtu_bytes": 1500},
+    "verdict": "forward", "why": "slot 23017 of 65521 of pool web belongs to backend b2 in generation 17"})");
+  EXPECT_EQ(render_explain(kFlow, answer, kPlain),
+            R"(Flow     tcp [2001:db8::7]:40000 -> [2001:db8::10]:80
+VIP      web [2001:db8::10]:80 tcp
+Slot     23017 of 65521 of pool web, hash 0x5a0f31c79f2c41d0
+Backend  web/b2 10.1.0.12
+Outer    gue0 10.1.0.1:49217 -> 10.1.0.12:6080, by port uplink to 02:00:00:00:00:02, path MTU 1500
+Verdict  forward
+Why      slot 23017 of 65521 of pool web belongs to backend b2 in generation 17
+)");
+}
+
+TEST(RenderExplain, IpipHasNoOuterPorts) {
+  const Json answer = Json::parse(R"({
+    "generation": 17, "vip": null, "pool": null, "hash": null, "slot": null, "slots": null, "backend": null,
+    "encapsulation": "ipip",
+    "outer": {"source": "10.1.0.1", "destination": "10.1.0.12",
+              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "path_mtu_bytes": 1500},
+    "verdict": "forward", "why": "so"})");
+  EXPECT_NE(render_explain(kFlow, answer, kPlain).find("Outer    ipip 10.1.0.1 -> 10.1.0.12, by port"),
+            std::string::npos);
+}
+
+TEST(RenderExplain, NoVip) {
+  const Json answer = Json::parse(R"({
+    "generation": 17, "vip": null, "pool": null, "hash": null, "slot": null, "slots": null, "backend": null,
+    "encapsulation": null, "outer": null, "verdict": "to_kernel", "why": "2001:db8::10 is no VIP"})");
+  EXPECT_EQ(render_explain(kFlow, answer, kPlain), R"(Flow     tcp [2001:db8::7]:40000 -> [2001:db8::10]:80
+Verdict  to_kernel
+Why      2001:db8::10 is no VIP
+)");
+}
+
+Json answer_of(Json backend, const Json& change = Json::object()) {
+  backend.update(change);
+  backend.update({{"pool", "web"}, {"generation", 18}});
+  return backend;
+}
+
+TEST(RenderChange, SaysWhatChangedAndHowToUndoIt) {
+  const Json before = sample_backend("b2", "10.1.0.12", 2, 32761, 0.5);
+  const Json drained = answer_of(before, {{"drained", true}, {"state", "drained"}});
+  EXPECT_EQ(render_change(before, drained),
+            "web/b2: drained, takes no new flow (generation 18, now drained)\nUndo: guidewayctl undrain web/b2\n");
+  EXPECT_EQ(render_change(drained, answer_of(before)),
+            "web/b2: no longer drained, takes new flows when healthy (generation 18, now up)\n"
+            "Undo: guidewayctl drain web/b2\n");
+  EXPECT_EQ(render_change(drained, drained), "web/b2: nothing to change, it was so already\n");
+
+  const Json heavier = answer_of(before, {{"weight_override", 6}});
+  EXPECT_EQ(render_change(before, heavier),
+            "web/b2: weight 6 instead of 2 (generation 18, now up)\nUndo: guidewayctl weight web/b2 file\n");
+  EXPECT_EQ(render_change(heavier, answer_of(before, {{"weight_override", 0}})),
+            "web/b2: weight 0 instead of 6 (generation 18, now up)\nUndo: guidewayctl weight web/b2 6\n");
+  EXPECT_EQ(render_change(heavier, answer_of(before)),
+            "web/b2: weight 2 instead of 6, as the file says (generation 18, now up)\n"
+            "Undo: guidewayctl weight web/b2 6\n");
+}
+
+}  // namespace
+}  // namespace guideway::ctl
