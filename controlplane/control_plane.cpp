@@ -277,7 +277,7 @@ void ControlPlane::sample_stats() {
 const TablesView* ControlPlane::live_view() {
   if (publisher_.writer() == nullptr) return nullptr;
   const TablesView* view = live_.view(*publisher_.writer());
-  return view != nullptr && view->root->config_digest == config_->digest ? view : nullptr;
+  return view != nullptr && view->config_digest == config_->digest ? view : nullptr;
 }
 
 Generation ControlPlane::published() const {

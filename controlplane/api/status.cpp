@@ -283,8 +283,8 @@ std::vector<std::uint32_t> live_slots(ControlPlane& control_plane, std::size_t p
 
 std::string slots_digest(ControlPlane& control_plane, std::size_t pool) {
   const TablesView* view = control_plane.live_view();
-  if (view == nullptr || pool >= view->pool_records.size() || view->pool_records[pool].slot_count == 0) return "";
-  return to_hex(view->pool_records[pool].slots.checksum);
+  if (view == nullptr || pool >= view->pools.size() || view->pools[pool].slot_count == 0) return "";
+  return to_hex(view->pools[pool].slots_ref.checksum);
 }
 
 json pool_status(ControlPlane& control_plane, std::size_t position) {
