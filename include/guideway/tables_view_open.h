@@ -128,7 +128,8 @@ inline std::uint32_t pool_count(std::span<const std::byte> segment, RootWord wor
   GenerationRoot root;
   if (detail::open_root(segment, word, root) != TablesError::none) return 0;
   if (root.pools.size_bytes < kObjectUnitBytes) return 0;
-  return std::min<std::uint32_t>((root.pools.size_bytes - kObjectUnitBytes) / sizeof(PoolRecord), kPoolsMax);
+  return std::min(static_cast<std::uint32_t>((root.pools.size_bytes - kObjectUnitBytes) / sizeof(PoolRecord)),
+                  kPoolsMax);
 }
 
 inline TablesError open_generation(std::span<const std::byte> segment, RootWord word, std::span<PoolView> pools,

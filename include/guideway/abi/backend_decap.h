@@ -42,18 +42,18 @@ struct guideway_decap_config {
   guideway_u8 reserved;
 };
 
-/* Map `counters` (per-CPU array of 64-bit numbers): packets. Each packet is counted once. "Encapsulated" is what is IPIP or
- * GUE by the configuration and addressed to one of `locals`. */
+/* Map `counters` (per-CPU array of 64-bit numbers): packets. Each packet is counted once. "Encapsulated" is what is
+ * IPIP or GUE by the configuration and addressed to one of `locals`. */
 enum guideway_decap_counter {
-  GUIDEWAY_DECAP_IPIP,          /* decapsulated from IPIP */
-  GUIDEWAY_DECAP_GUE,           /* decapsulated from GUE */
-  GUIDEWAY_DECAP_PASSED,        /* not encapsulated: to the stack untouched */
-  GUIDEWAY_DECAP_STRANGER,      /* encapsulated, but from no configured source: dropped */
-  GUIDEWAY_DECAP_MALFORMED,     /* encapsulated by a friend, but cut short or contradictory: dropped */
-  GUIDEWAY_DECAP_BAD_CHECKSUM,  /* outer IPv4 header checksum, or nonzero outer UDP checksum, wrong: dropped */
-  GUIDEWAY_DECAP_UNSUPPORTED,   /* GUE with what we do not know (variant, control, flags, protocol): dropped */
-  GUIDEWAY_DECAP_FRAGMENT,      /* a fragment of an encapsulated packet: dropped */
-  GUIDEWAY_DECAP_CONGESTION,    /* outer says congestion, inner cannot carry it (RFC 6040, section 4.2): dropped */
+  GUIDEWAY_DECAP_IPIP,         /* decapsulated from IPIP */
+  GUIDEWAY_DECAP_GUE,          /* decapsulated from GUE */
+  GUIDEWAY_DECAP_PASSED,       /* not encapsulated: to the stack untouched */
+  GUIDEWAY_DECAP_STRANGER,     /* encapsulated, but from no configured source: dropped */
+  GUIDEWAY_DECAP_MALFORMED,    /* encapsulated by a friend, but cut short or contradictory: dropped */
+  GUIDEWAY_DECAP_BAD_CHECKSUM, /* outer IPv4 header checksum, or nonzero outer UDP checksum, wrong: dropped */
+  GUIDEWAY_DECAP_UNSUPPORTED,  /* GUE with what we do not know (variant, control, flags, protocol): dropped */
+  GUIDEWAY_DECAP_FRAGMENT,     /* a fragment of an encapsulated packet: dropped */
+  GUIDEWAY_DECAP_CONGESTION,   /* outer says congestion, inner cannot carry it (RFC 6040, section 4.2): dropped */
   GUIDEWAY_DECAP_COUNTERS
 };
 

@@ -99,6 +99,11 @@ class Daemon {
     const ssize_t count = recv(connection_, bytes.data(), bytes.size(), 0);
     return count > 0 ? bgp::Bytes(bytes.begin(), bytes.begin() + count) : bgp::Bytes{};
   }
+  // Whether the other end closed, after all it said was heard.
+  bool at_end() {
+    std::uint8_t byte = 0;
+    return recv(connection_, &byte, 1, 0) == 0;
+  }
   void hang_up() {
     if (connection_ >= 0) close(connection_);
     connection_ = -1;
@@ -203,6 +208,7 @@ TEST_F(AnnouncerTest, ShutdownWithdrawsCeasesAndIsFinal) {
   announcer_.shutdown();
   EXPECT_EQ(daemon_.heard(),
             bgp::kMarker + bgp::hex("001c 02 0005 20 cb00710a 0000") + bgp::kMarker + bgp::hex("0015 03 06 02"));
+  EXPECT_TRUE(daemon_.at_end());
   EXPECT_EQ(announcer_.state(), SpeakerState::off);
   EXPECT_EQ(announcer_.fd(), -1);
   announcer_.update(&vips.view, true, true);
