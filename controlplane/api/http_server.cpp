@@ -99,15 +99,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void has_read(const error_code& error) {
     if (error == http::error::body_limit)
       return answer(make_error(413, fmt::format("the body is larger than {} bytes", HttpServer::kBodyBytesMax)), false);
-    if (error == http::error::end_of_stream || error == beast::error::timeout || error.category() != http_category())
-      return;  // nobody there to answer
+    const bool is_http_error = error.category() == http::make_error_code(http::error::end_of_stream).category();
+    if (error && (!is_http_error || error == http::error::end_of_stream)) return;  // gone, or too slow
     if (error) return answer(make_error(400, "this is not an HTTP/1.1 request: " + error.message()), false);
     const auto& request = parser_->get();
     answer(handler_({method_of(request.method()), std::string(request.target()), request.body()}),
            request.keep_alive());
-  }
-  static const boost::system::error_category& http_category() {
-    return http::make_error_code(http::error::end_of_stream).category();
   }
 
   void answer(Response response, bool keep_alive) {
