@@ -72,6 +72,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
 void ControlPlane::start() {
   if (!intents_warning_.empty()) log(Level::warning, "{}", intents_warning_);
   follow_config();
+  publisher_.publish_now();
   link_.start();
   stats_timer_.start(kStatsInterval);
 }

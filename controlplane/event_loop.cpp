@@ -30,6 +30,7 @@ EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
+  impl_->context.restart();
   const auto work = asio::make_work_guard(impl_->context);
   impl_->context.run();
 }

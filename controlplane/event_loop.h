@@ -23,7 +23,7 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  void run();   // until stop()
+  void run();   // until stop(); may be called again
   void stop();  // run() returns after the current callback
   void on_signals(const std::vector<int>& signals, std::function<void(int signal)> on_signal);
   boost::asio::io_context& context();

@@ -28,13 +28,14 @@ void Publisher::set_writer(std::unique_ptr<shm::TablesWriter> writer) {
 }
 
 void Publisher::request() {
-  if (writer_ && !timer_.pending()) timer_.start(kGather);
+  if (!timer_.pending()) timer_.start(kGather);
 }
 
 void Publisher::publish_now() {
   timer_.stop();
+  const DesiredTables desired = desired_();
   if (!writer_) return;
-  const TableImage image = builder_.build(desired_());
+  const TableImage image = builder_.build(desired);
   const shm::PublishResult result = writer_->publish(image);
   if (result == shm::PublishResult::no_room) {
     if (!no_room_)

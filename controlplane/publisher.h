@@ -17,7 +17,7 @@ class Publisher {
   // `desired` is asked for at the moment of publishing; `on_published` hears of each new generation.
   Publisher(EventLoop& loop, std::function<DesiredTables()> desired, std::function<void()> on_published);
 
-  // From here on generations go to `writer`. Nothing is published before.
+  // From here on generations go to `writer`; until then `desired` is asked for, but nothing is published.
   void set_writer(std::unique_ptr<shm::TablesWriter> writer);
   const shm::TablesWriter* writer() const { return writer_.get(); }
 
