@@ -27,8 +27,9 @@ constexpr guideway_decap_present kPresent = 1;
 using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf::destroy)>;
 
 [[noreturn]] void fail(const std::string& what, int error) {
-  throw std::runtime_error(what + ": " + std::strerror(error) +
-                           (error == EPERM ? "; run it as root, or with CAP_BPF and CAP_NET_ADMIN" : ""));
+  throw std::runtime_error(
+      what + ": " + std::strerror(error) +
+      (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : ""));
 }
 
 guideway_decap_address key_of(const IpAddress& address) {

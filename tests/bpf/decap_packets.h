@@ -1,0 +1,59 @@
+// Packets for the decapsulation tests: what a client sent, and what the data plane makes of it for a backend.
+#pragma once
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "guideway/abi/backend_decap.h"
+#include "guideway/address.h"
+#include "guideway/wire.h"
+
+namespace guideway::bpf {
+
+using Bytes = std::vector<std::uint8_t>;
+
+inline constexpr std::size_t kEthernetBytes = sizeof(EthernetHeader);
+
+// REQUIRES: it is an address.
+IpAddress ip(const char* text);
+
+// Who talks to whom, by the family of the outer header.
+IpAddress load_balancer(Family family);
+IpAddress backend(Family family);
+
+void set_ipv4_checksum(std::uint8_t* header);
+
+// What a client sent: an IP packet with bytes in it that are all different from their neighbours.
+Bytes client_packet(Family family, std::size_t payload_bytes = 31);
+
+// The packet behind the Ethernet header that the backend receives.
+Bytes framed(const Bytes& packet);
+
+struct Mix {
+  Encap encap;
+  Family outer;
+  Family inner;
+
+  std::size_t ip_bytes() const { return outer == Family::ipv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header); }
+  std::size_t udp_at() const { return kEthernetBytes + ip_bytes(); }
+  std::size_t gue_at() const { return udp_at() + sizeof(UdpHeader); }
+  std::size_t inner_at() const {
+    return encap == Encap::ipip ? udp_at() : gue_at() + (encap == Encap::gue0 ? sizeof(GueHeader) : 0);
+  }
+  guideway_decap_counter counter() const { return encap == Encap::ipip ? GUIDEWAY_DECAP_IPIP : GUIDEWAY_DECAP_GUE; }
+  friend void PrintTo(const Mix& mix, std::ostream* out) { *out << mix.name(); }
+  std::string name() const {
+    const char* kind = encap == Encap::ipip ? "ipip_" : encap == Encap::gue0 ? "gue0_" : "gue1_";
+    return kind + std::string(inner == Family::ipv4 ? "4in" : "6in") + (outer == Family::ipv4 ? "4" : "6");
+  }
+};
+
+// All twelve.
+std::vector<Mix> all_mixes();
+
+// The data plane's own encapsulation: its tables' outer header and its encap stage.
+Bytes encapsulated(const Mix& mix, const Bytes& packet);
+
+}  // namespace guideway::bpf
