@@ -30,9 +30,9 @@ EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
-  impl_->context.restart();
   const auto work = asio::make_work_guard(impl_->context);
   impl_->context.run();
+  impl_->context.restart();
 }
 void EventLoop::stop() {
   impl_->context.stop();

@@ -24,7 +24,7 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   void run();   // until stop(); may be called again
-  void stop();  // run() returns after the current callback
+  void stop();  // run() returns after the current callback, or at once if it comes next
   void on_signals(const std::vector<int>& signals, std::function<void(int signal)> on_signal);
   boost::asio::io_context& context();
 

@@ -1,0 +1,253 @@
+// The whole control plane, in front of a real kernel, real backends and the data plane's own reading side.
+#include "controlplane/control_plane.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/net/address_text.h"
+#include "common/shm/tables_reader.h"
+#include "controlplane/api/handler.h"
+#include "tests/unit/controlplane/network_lab.h"
+
+namespace guideway::controlplane {
+namespace {
+
+const auto* const kLab = testing::AddGlobalTestEnvironment(new NetworkLab);
+
+using api::Method;
+using nlohmann::json;
+
+// The data plane's end of the contract: stats region, hand-over, gatekeeper and one worker; no packets.
+class Dataplane {
+ public:
+  explicit Dataplane(const std::string& run_dir)
+      : memory_(shm::create_sealed_memory("test-stats", stats_bytes(1, 64, 64))),
+        mapping_(shm::map_whole(memory_, shm::Access::read_write)),
+        gatekeeper_(describe(header())),
+        server_(run_dir + "/dataplane.sock", shm::reopen(memory_, shm::Access::read_only)),
+        thread_([this] { run(); }) {}
+  ~Dataplane() {
+    stop_ = true;
+    thread_.join();
+  }
+  std::uint64_t active() { return header().active_generation.load(); }
+
+ private:
+  StatsHeader& header() { return *reinterpret_cast<StatsHeader*>(mapping_.bytes().data()); }
+  static StatsHeader& describe(StatsHeader& stats) {
+    stats.segment.kind = kStatsSegment.kind;
+    stats.segment.layout_version = kStatsSegment.layout_version;
+    stats.segment.layout_hash = kStatsSegment.layout_hash;
+    stats.segment.size_bytes = stats_bytes(1, 64, 64);
+    stats.worker_count = 1;
+    stats.vip_capacity = stats.backend_capacity = 64;
+    stats.port_count = 1;
+    std::strcpy(stats.ports[0].name, "uplink");
+    std::strcpy(stats.ports[0].kernel_name, "gwt0");
+    stats.ports[0].mac = *parse_mac("02:00:00:00:77:01");
+    stats.ports[0].mtu_bytes = 1500;
+    stats.ports[0].link_up = 1;
+    stats.segment.magic.store(kSegmentMagic, std::memory_order_release);
+    return stats;
+  }
+  void run() {
+    auto worker = gatekeeper_.worker(WorkerId{0});
+    while (!stop_) {
+      server_.serve(gatekeeper_.custody(),
+                    [this](shm::Descriptor tables) { return gatekeeper_.attach(std::move(tables)); });
+      gatekeeper_.poll();
+      worker.follow();
+      add(stats_of(header(), WorkerId{0}).block->heartbeat, 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    worker.detach();
+  }
+
+  shm::Descriptor memory_;
+  shm::Mapping mapping_;
+  shm::Gatekeeper gatekeeper_;
+  shm::HandoverServer server_;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+class ControlPlaneTest : public testing::Test {
+ protected:
+  ControlPlaneTest() {
+    std::string name = testing::TempDir() + "controlplane-XXXXXX";
+    directory_ = mkdtemp(name.data());
+    write_config("");
+    dataplane_.emplace(directory_);
+    start();
+  }
+  ~ControlPlaneTest() override {
+    control_plane_.reset();
+    dataplane_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void write_config(const std::string& more, const std::string& path = "/") {
+    std::ofstream(config_path())
+        << "schema = 1\n[dataplane]\nworker_cores = [1]\n[[dataplane.port]]\nname = \"uplink\"\n"
+           "device = \"net_af_packet0,iface=gwt0\"\n[health_check.http]\ntype = \"http\"\n"
+           "port = 80\npath = \""
+        << path
+        << "\"\ninterval = \"100ms\"\ntimeout = \"90ms\"\n[pool.web]\nhealth_check = \"http\"\n"
+           "slots = 1021\nbackends = [\n"
+           "{ name = \"b1\", address = \"10.77.0.2\" },\n"
+           "{ name = \"b2\", address = \"10.77.0.3\", weight = 3 },\n"
+           "{ name = \"dead\", address = \"10.88.0.99\" }]\n"
+           "[vip.web]\naddress = \"203.0.113.10\"\nport = 80\npool = \"web\"\n[control]\nrun_dir = \""
+        << directory_ << "\"\nstate_dir = \"" << directory_ << "/state\"\n"
+        << more;
+  }
+  std::string config_path() const { return directory_ + "/guideway.toml"; }
+  void start() {
+    control_plane_.reset();
+    config::LoadResult loaded = config::load_config(config_path());
+    ASSERT_TRUE(loaded.config) << loaded.report();
+    control_plane_ = std::make_unique<ControlPlane>(loop_, config_path(), std::move(loaded));
+    control_plane_->start();
+  }
+  json ask(Method method, const std::string& target, const std::string& body = "", unsigned status = 200) {
+    const api::Response response = api::handle(*control_plane_, {method, target, body});
+    EXPECT_EQ(response.status, status) << response.body;
+    return json::parse(response.body);
+  }
+  json backend(std::size_t position) { return ask(Method::get, "/api/v1/status")["pools"][0]["backends"][position]; }
+  bool wait(const std::function<bool()>& done) { return run_until(loop_, done); }
+  bool state_becomes(std::size_t position, const std::string& state) {
+    return wait([&] { return backend(position)["state"] == state; });
+  }
+  bool followed() {
+    return wait([&] { return dataplane_->active() == number(control_plane_->published()); });
+  }
+
+  std::string directory_;
+  EventLoop loop_;
+  std::optional<Dataplane> dataplane_;
+  std::unique_ptr<ControlPlane> control_plane_;
+};
+
+TEST_F(ControlPlaneTest, ChecksResolvesPublishesAndSaysSo) {
+  ASSERT_TRUE(state_becomes(0, "up")) << backend(0);
+  ASSERT_TRUE(state_becomes(1, "up")) << backend(1);
+  ASSERT_TRUE(state_becomes(2, "down")) << backend(2);
+  ASSERT_TRUE(followed());
+  const json status = ask(Method::get, "/api/v1/status");
+  EXPECT_EQ(backend(0)["slots"].get<int>() + backend(1)["slots"].get<int>(), 1021);
+  EXPECT_NEAR(backend(1)["share"].get<double>(), 0.75, 0.001);
+  EXPECT_EQ(backend(0)["reason"], "status 200");
+  EXPECT_EQ(backend(0)["next_hop"]["source"], "10.77.0.1");
+  EXPECT_EQ(status["generation"]["workers_follow"], true);
+  EXPECT_EQ(status["dataplane"]["ports"][0]["kernel_name"], "gwt0");
+  EXPECT_EQ(status["vips"][0]["why"], "[bgp] is off, so nothing is announced");
+}
+
+TEST_F(ControlPlaneTest, OperatorsDrainAndReweight) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  const json drained = ask(Method::post, "/api/v1/backends/web/b2/drain", R"({"reason": "disk swap"})");
+  EXPECT_EQ(drained["state"], "drained");
+  EXPECT_EQ(drained["slots"], 0);
+  EXPECT_EQ(drained["reason"], "drained by an operator: disk swap");
+  EXPECT_EQ(backend(0)["slots"], 1021);
+  ask(Method::post, "/api/v1/backends/web/b2/undrain");
+  EXPECT_EQ(ask(Method::post, "/api/v1/backends/web/b2/weight", R"({"weight": 1})")["weight_effective"], 1);
+  EXPECT_NEAR(backend(1)["share"].get<double>(), 0.5, 0.001);
+  EXPECT_EQ(ask(Method::post, "/api/v1/backends/web/b2/weight", R"({"weight": null})")["weight_effective"], 3);
+}
+
+TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  ask(Method::post, "/api/v1/backends/web/b1/drain");
+  json flow = {{"protocol", "tcp"},
+               {"source", "198.51.100.7"},
+               {"source_port", 40000},
+               {"destination", "203.0.113.10"},
+               {"destination_port", 80}};
+  json answer = ask(Method::post, "/api/v1/explain", flow.dump());
+  EXPECT_EQ(answer["backend"]["name"], "b2");
+  EXPECT_EQ(answer["verdict"], "forward");
+  EXPECT_EQ(answer["outer"]["destination"], "10.77.0.3");
+  EXPECT_EQ(answer["outer"]["destination_port"], 6080);
+  flow["destination_port"] = 81;
+  EXPECT_EQ(ask(Method::post, "/api/v1/explain", flow.dump())["verdict"], "drop_unserved");
+  flow["destination"] = "203.0.113.11";
+  answer = ask(Method::post, "/api/v1/explain", flow.dump());
+  EXPECT_EQ(answer["verdict"], "to_kernel");
+  EXPECT_TRUE(answer["vip"].is_null());
+}
+
+TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
+  struct Case {
+    Method method;
+    const char* target;
+    const char* body;
+    unsigned status;
+  };
+  const Case cases[] = {
+      {Method::get, "/", "", 404},
+      {Method::get, "/api/v1/nothing", "", 404},
+      {Method::post, "/api/v1/status", "", 405},
+      {Method::get, "/api/v1/reload", "", 405},
+      {Method::post, "/api/v1/explain", "{", 400},
+      {Method::post, "/api/v1/explain", "[]", 400},
+      {Method::post, "/api/v1/explain", R"({"protocol": "icmp"})", 400},
+      {Method::post, "/api/v1/backends/web/b9/drain", "", 404},
+      {Method::post, "/api/v1/backends/web9/b1/drain", "", 404},
+      {Method::post, "/api/v1/backends/web/b1/explode", "", 404},
+      {Method::post, "/api/v1/backends/web/b1/weight", "", 400},
+      {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": 65536})", 400},
+      {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": -1})", 400},
+      {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": 1.5})", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", R"({"reason": "two\nlines"})", 400},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::string(c.target) + " " + c.body);
+    EXPECT_TRUE(ask(c.method, c.target, c.body, c.status)["error"].is_string());
+  }
+}
+
+TEST_F(ControlPlaneTest, ARestartCarriesOnWithoutAnyChange) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  ask(Method::post, "/api/v1/backends/web/b1/drain");
+  ASSERT_TRUE(followed());
+  const Generation before = control_plane_->published();
+  const json slots = backend(1)["slots"];
+  start();  // before any check or neighbour could answer
+  EXPECT_EQ(control_plane_->published(), before);
+  EXPECT_EQ(backend(1)["state"], "up");
+  EXPECT_EQ(backend(1)["slots"], slots);
+  EXPECT_EQ(backend(0)["state"], "drained");
+}
+
+TEST_F(ControlPlaneTest, ARestartedDataplaneGetsTheTablesAgain) {
+  ASSERT_TRUE(state_becomes(0, "up") && followed());
+  dataplane_.reset();
+  ASSERT_TRUE(wait([&] { return !control_plane_->dataplane().connected(); }));
+  EXPECT_EQ(backend(0)["state"], "up");  // health and the last next hop stay
+  dataplane_.emplace(directory_);
+  EXPECT_TRUE(wait([&] { return dataplane_->active() != 0; }));
+  EXPECT_TRUE(followed());
+}
+
+TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
+  ASSERT_TRUE(state_becomes(0, "up"));
+  write_config("[bgp]\nnonsense = 1\n");
+  EXPECT_NE(ask(Method::post, "/api/v1/reload", "", 422)["report"].get<std::string>().find("nonsense"),
+            std::string::npos);
+  EXPECT_EQ(backend(0)["state"], "up");
+  EXPECT_NE(ask(Method::get, "/api/v1/status")["warnings"][0].get<std::string>().find("the last reload was refused"),
+            std::string::npos);
+  write_config("", "/down");
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(state_becomes(0, "down"));
+  EXPECT_EQ(backend(0)["reason"], "status 503, expected 200-299 (3 of 3)");
+}
+
+}  // namespace
+}  // namespace guideway::controlplane

@@ -1,0 +1,158 @@
+// decide(): config × health × egress × intents → state, weight, announcement.
+#include "controlplane/desired_state.h"
+
+#include <gtest/gtest.h>
+
+#include "common/net/address_text.h"
+
+namespace guideway::controlplane {
+namespace {
+
+const IpAddress kB1 = *parse_ip("10.1.0.11");
+const IpAddress kB2 = *parse_ip("2001:db8::12");
+const IpAddress kVip = *parse_ip("203.0.113.10");
+
+// One pool "web" of b1 (weight 1) and b2 (weight 2) behind two services on one address.
+class DesiredStateTest : public testing::Test {
+ protected:
+  DesiredStateTest() {
+    config_.health_checks.push_back({.name = "tcp", .host = ""});
+    config_.pools.push_back({.name = "web", .health_check = 0, .backends = {{"b1", kB1, 1}, {"b2", kB2, 2}}});
+    config_.vips.push_back({.name = "web", .address = kVip, .port = 80});
+    health_ = {{{kB1, "tcp"}, Health::up}, {{kB2, "tcp"}, Health::up}};
+    egress_ = {{kB1, Egress{}}, {kB2, Egress{.port = 1, .source_mac = {}, .next_hop_mac = {}, .source = {}}}};
+  }
+  DesiredState decide() const {
+    return controlplane::decide({config_, intents_, health_, egress_, vip_indices_, backend_indices_});
+  }
+  BackendDecision b1() const { return decide().backends[0][0]; }
+  BackendDecision b2() const { return decide().backends[0][1]; }
+  bool announced(std::size_t vip = 0) const { return decide().tables.vips[vip].announce; }
+
+  config::Config config_;
+  Intents intents_;
+  std::map<HealthTarget, Health> health_;
+  std::map<IpAddress, Egress> egress_;
+  StatsIndices<ServiceKey> vip_indices_;
+  StatsIndices<BackendKey> backend_indices_;
+};
+
+TEST_F(DesiredStateTest, HealthyReachableBackendsHaveTheirWeights) {
+  EXPECT_EQ(b1(), (BackendDecision{BackendState::up, 1}));
+  EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 2}));
+  const DesiredTables tables = decide().tables;
+  EXPECT_EQ(tables.pools[0].backends[1].weight, 2U);
+  EXPECT_EQ(tables.pools[0].backends[1].egress, egress_.at(kB2));
+  EXPECT_TRUE(announced());
+}
+
+TEST_F(DesiredStateTest, WhatStandsInTheWay) {
+  struct Case {
+    const char* what;
+    bool drained;
+    Health health;
+    bool reachable;
+    BackendState state;
+  };
+  const Case cases[] = {
+      {"down", false, Health::down, true, BackendState::down},
+      {"down and unreachable", false, Health::down, false, BackendState::down},
+      {"not checked yet", false, Health::unknown, true, BackendState::unknown},
+      {"no next hop", false, Health::up, false, BackendState::unreachable},
+      {"drained", true, Health::up, true, BackendState::drained},
+      {"drained and down", true, Health::down, true, BackendState::drained},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    intents_.clear();
+    if (c.drained) intents_[{"web", "b1"}].drained = true;
+    health_[{kB1, "tcp"}] = c.health;
+    egress_.erase(kB1);
+    if (c.reachable) egress_[kB1] = {};
+    EXPECT_EQ(b1(), (BackendDecision{c.state, 0}));
+    EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 2}));
+  }
+}
+
+TEST_F(DesiredStateTest, AnOverrideReplacesTheWeightAndZeroIsStillUp) {
+  intents_[{"web", "b2"}].weight = 7;
+  EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 7}));
+  intents_[{"web", "b2"}].weight = 0;
+  EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 0}));
+  health_[{kB2, "tcp"}] = Health::down;
+  intents_[{"web", "b2"}].weight = 7;
+  EXPECT_EQ(b2(), (BackendDecision{BackendState::down, 0}));
+}
+
+TEST_F(DesiredStateTest, AnIntentForAnUnknownBackendChangesNothing) {
+  const DesiredTables before = decide().tables;
+  intents_[{"web", "b9"}].drained = true;
+  EXPECT_EQ(decide().tables, before);
+}
+
+TEST_F(DesiredStateTest, WithoutACheckBackendsCountAsHealthy) {
+  health_.clear();
+  config_.pools[0].health_check.reset();
+  EXPECT_EQ(b1().state, BackendState::up);
+  config_.pools[0].health_check = 0;
+  config_.health_checks[0].type = config::CheckType::none;
+  EXPECT_EQ(b1().state, BackendState::up);
+}
+
+TEST_F(DesiredStateTest, AnnounceModes) {
+  health_.clear();  // nothing is usable
+  EXPECT_FALSE(announced());
+  config_.vips[0].announce = config::Announce::always;
+  EXPECT_TRUE(announced());
+  health_[{kB1, "tcp"}] = Health::up;
+  config_.vips[0].announce = config::Announce::never;
+  EXPECT_FALSE(announced());
+}
+
+TEST_F(DesiredStateTest, OneUsableServiceAnnouncesTheWholeAddress) {
+  config_.pools.emplace_back().name = "empty";
+  config_.vips.push_back({.name = "other", .address = kVip, .port = 443, .pool = 1});
+  EXPECT_TRUE(announced(1));
+  intents_[{"web", "b1"}].drained = true;
+  intents_[{"web", "b2"}].weight = 0;
+  EXPECT_FALSE(announced(0));
+  EXPECT_FALSE(announced(1));
+}
+
+// ---- positions of counters -----------------------------------------------------------------------------------------
+
+TEST(StatsIndicesTest, StayWithTheirKeysWhateverComesAndGoes) {
+  StatsIndices<std::string> indices;
+  indices.assign({"a", "b", "c"}, 8);
+  const std::uint32_t b = indices.at("b");
+  const std::uint32_t c = indices.at("c");
+  indices.assign({"c", "x", "b"}, 8);
+  EXPECT_EQ(indices.at("b"), b);
+  EXPECT_EQ(indices.at("c"), c);
+  EXPECT_EQ(indices.at("a"), kNotCounted);
+  EXPECT_NE(indices.at("x"), indices.at("b"));
+}
+
+TEST(StatsIndicesTest, AFreedNumberIsGivenAgainOnlyWhenAllOthersWereUsed) {
+  StatsIndices<std::string> indices;
+  indices.assign({"a", "b"}, 3);
+  indices.assign({"b", "c"}, 3);
+  EXPECT_EQ(indices.at("c"), 2U);
+  indices.assign({"b", "c", "d"}, 3);
+  EXPECT_EQ(indices.at("d"), 0U);
+  indices.assign({"b", "c", "d", "e"}, 3);
+  EXPECT_EQ(indices.at("e"), kNotCounted);
+}
+
+TEST(StatsIndicesTest, RecoveredNumbersAreKeptAndNotGivenTwice) {
+  StatsIndices<std::string> indices;
+  indices.recover("a", 5);
+  indices.recover("b", 5);  // a contradiction: the first holder wins
+  indices.assign({"a", "b", "c"}, 8);
+  EXPECT_EQ(indices.at("a"), 5U);
+  EXPECT_NE(indices.at("b"), 5U);
+  EXPECT_NE(indices.at("b"), indices.at("c"));
+}
+
+}  // namespace
+}  // namespace guideway::controlplane

@@ -1,0 +1,135 @@
+// Next hops from a real kernel's routes and neighbours.
+#include "controlplane/routes/next_hops.h"
+
+#include <gtest/gtest.h>
+
+#include "common/net/address_text.h"
+#include "tests/unit/controlplane/network_lab.h"
+
+namespace guideway::controlplane {
+namespace {
+
+const auto* const kLab = testing::AddGlobalTestEnvironment(new NetworkLab);
+
+const MacAddress kPortMac = *parse_mac("02:00:00:00:77:01");
+const IpAddress kOnLink = *parse_ip("10.77.0.2");
+const IpAddress kOnLink6 = *parse_ip("fd77::2");
+const IpAddress kBehind = *parse_ip("10.88.0.9");
+
+config::Port port(std::optional<MacAddress> next_hop_mac = {}, std::vector<IpAddress> source_addresses = {}) {
+  config::Port port;
+  port.name = "p";
+  port.next_hop_mac = next_hop_mac;
+  port.source_addresses = std::move(source_addresses);
+  return port;
+}
+
+class NextHopsTest : public testing::Test {
+ protected:
+  NextHopsTest() : next_hops_(loop_, [this] { changes_++; }) { next_hops_.set_ports({port()}, ports_); }
+
+  const Egress* egress(const IpAddress& backend) const {
+    const auto found = next_hops_.egress().find(backend);
+    return found == next_hops_.egress().end() ? nullptr : &found->second;
+  }
+  bool resolves(const IpAddress& backend) {
+    return run_until(loop_, [&] { return egress(backend) != nullptr; });
+  }
+  std::string trouble_of(const char* address) {
+    next_hops_.set_destinations({*parse_ip(address)});
+    EXPECT_TRUE(next_hops_.egress().empty());
+    return next_hops_.trouble(*parse_ip(address));
+  }
+  void TearDown() override { NetworkLab::here("ip neigh flush dev gwt0; ip -6 neigh flush dev gwt0; true"); }
+
+  std::vector<PortFacts> ports_ = {{"p", "gwt0", kPortMac, 1500}};
+  EventLoop loop_;
+  int changes_ = 0;
+  NextHops next_hops_;
+};
+
+TEST_F(NextHopsTest, FindsTheNeighbourOnLink) {
+  next_hops_.set_destinations({kOnLink, kOnLink6});
+  ASSERT_TRUE(resolves(kOnLink)) << next_hops_.trouble(kOnLink);
+  ASSERT_TRUE(resolves(kOnLink6)) << next_hops_.trouble(kOnLink6);
+  EXPECT_EQ(egress(kOnLink)->source_mac, kPortMac);
+  EXPECT_EQ(egress(kOnLink)->source, *parse_ip("10.77.0.1"));
+  EXPECT_EQ(egress(kOnLink)->path_mtu_bytes, 1500);
+  EXPECT_EQ(egress(kOnLink6)->source, *parse_ip("fd77::1"));
+  EXPECT_EQ(egress(kOnLink6)->next_hop_mac, egress(kOnLink)->next_hop_mac);
+  EXPECT_GT(changes_, 0);
+}
+
+TEST_F(NextHopsTest, GoesByTheGatewayWithTheRoutesMtu) {
+  next_hops_.set_destinations({kOnLink, kBehind});
+  ASSERT_TRUE(resolves(kBehind));
+  EXPECT_EQ(egress(kBehind)->path_mtu_bytes, 1400);
+  ASSERT_TRUE(resolves(kOnLink));
+  EXPECT_EQ(egress(kBehind)->next_hop_mac, egress(kOnLink)->next_hop_mac);
+}
+
+TEST_F(NextHopsTest, SaysWhyThereIsNoWay) {
+  EXPECT_EQ(trouble_of("10.77.0.1"), "it is an address of this host");
+  EXPECT_EQ(trouble_of("192.0.2.1"), "the kernel has no route to it");
+  EXPECT_EQ(trouble_of("10.99.0.2"), "the kernel's route to it leaves by gwt2, which stands for no port");
+  EXPECT_EQ(trouble_of("10.77.0.77"), "waiting for 10.77.0.77 on gwt0 to tell its MAC address");
+}
+
+TEST_F(NextHopsTest, ANeighbourThatDoesNotAnswerIsUnreachable) {
+  const IpAddress nobody = *parse_ip("10.77.0.77");
+  next_hops_.set_destinations({nobody});
+  EXPECT_TRUE(run_until(
+      loop_, [&] { return next_hops_.trouble(nobody) == "10.77.0.77 on gwt0 does not answer for its MAC address"; }));
+  EXPECT_EQ(egress(nobody), nullptr);
+}
+
+TEST_F(NextHopsTest, ALostNeighbourIsNoticedAndFoundAgain) {
+  next_hops_.set_destinations({kOnLink});
+  ASSERT_TRUE(resolves(kOnLink));
+  NetworkLab::here("ip neigh replace 10.77.0.2 dev gwt0 nud failed");
+  EXPECT_TRUE(run_until(
+      loop_, [&] { return egress(kOnLink) == nullptr; }, std::chrono::milliseconds(500)));
+  EXPECT_TRUE(resolves(kOnLink)) << next_hops_.trouble(kOnLink);
+}
+
+TEST_F(NextHopsTest, AForgottenOrStaleNeighbourStaysInUse) {
+  next_hops_.set_destinations({kOnLink});
+  ASSERT_TRUE(resolves(kOnLink));
+  for (const char* command : {"ip neigh del 10.77.0.2 dev gwt0", "ip neigh change 10.77.0.2 dev gwt0 nud stale"}) {
+    NetworkLab::here(command);
+    EXPECT_FALSE(run_until(
+        loop_, [&] { return egress(kOnLink) == nullptr; }, std::chrono::milliseconds(100)));
+    ASSERT_TRUE(run_until(loop_, [&] { return next_hops_.trouble(kOnLink).empty(); }));
+  }
+}
+
+TEST_F(NextHopsTest, FollowsRoutesAsTheyChange) {
+  next_hops_.set_destinations({kBehind});
+  ASSERT_TRUE(resolves(kBehind));
+  NetworkLab::here("ip route change 10.88.0.0/16 via 10.77.0.2 mtu 1300");
+  EXPECT_TRUE(run_until(
+      loop_, [&] { return egress(kBehind)->path_mtu_bytes == 1300; }, std::chrono::milliseconds(500)));
+  NetworkLab::here("ip route change 10.88.0.0/16 via 10.77.0.2 mtu 1400");
+}
+
+TEST_F(NextHopsTest, KeepsTheLastWayWhileNoPortIsKnown) {
+  next_hops_.set_destinations({kOnLink});
+  ASSERT_TRUE(resolves(kOnLink));
+  const Egress before = *egress(kOnLink);
+  next_hops_.set_ports({port()}, {});
+  ASSERT_NE(egress(kOnLink), nullptr);
+  EXPECT_EQ(*egress(kOnLink), before);
+  EXPECT_NE(next_hops_.trouble(kOnLink), "");
+}
+
+TEST_F(NextHopsTest, AFixedNextHopNeedsNoKernel) {
+  const MacAddress mac = *parse_mac("02:00:5e:10:00:01");
+  next_hops_.set_ports({port(mac, {*parse_ip("192.0.2.1")})}, {{"p", "", kPortMac, 9000}});
+  next_hops_.set_destinations({*parse_ip("198.51.100.7"), kOnLink6});
+  ASSERT_NE(egress(*parse_ip("198.51.100.7")), nullptr);
+  EXPECT_EQ(*egress(*parse_ip("198.51.100.7")), (Egress{0, kPortMac, mac, *parse_ip("192.0.2.1"), 9000}));
+  EXPECT_EQ(next_hops_.trouble(kOnLink6), "port p has no source_addresses of its family");
+}
+
+}  // namespace
+}  // namespace guideway::controlplane
