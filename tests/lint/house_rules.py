@@ -34,6 +34,7 @@ KNOWS_NO_DPDK = re.compile(r"dataplane/(stages/.*|announce/.*|batch\.h|port\.h|w
 
 # Files and functions that are longer than we like. The numbers may only go down; a new entry needs a reason.
 FILE_LINES_MAX = 500
+TEST_LINES_MAX = 800  # tables of cases grow
 LONG_FILES = {}
 FUNCTION_LINES_MAX = 60
 LONG_FUNCTIONS = {}
@@ -135,7 +136,8 @@ def no_machine_paths():
 
 def file_lengths():
     for name in SOURCES:
-        lines, limit = len(text_of(name).splitlines()), LONG_FILES.get(name, FILE_LINES_MAX)
+        lines = len(text_of(name).splitlines())
+        limit = LONG_FILES.get(name, TEST_LINES_MAX if name.startswith("tests/") else FILE_LINES_MAX)
         if lines > limit:
             yield f"{name}: {lines} lines, at most {limit}: split it by noun"
 
