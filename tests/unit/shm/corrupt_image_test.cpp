@@ -1,0 +1,218 @@
+// What a mad writer can put into the segment: readers refuse it or make something total of it, and never fault. The
+// image ends at a page that cannot be touched, so that a read past its end is a crash, not luck.
+//
+//   GUIDEWAY_CORRUPT_IMAGES=300000 build/tests/unit/shm/test_shm --gtest_filter='CorruptImage.*'
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "common/shm/tables_writer.h"
+#include "tests/shm/pattern.h"
+
+namespace guideway::shm {
+namespace {
+
+constexpr std::size_t kImageBytes = 32 << 10;
+
+std::uint64_t images_wanted() {
+  const char* text = std::getenv("GUIDEWAY_CORRUPT_IMAGES");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 20000;
+}
+
+class GuardedImage {
+ public:
+  GuardedImage() {
+    void* at = mmap(nullptr, kImageBytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bytes_ = {static_cast<std::byte*>(at), kImageBytes};
+    mprotect(bytes_.data() + kImageBytes, 4096, PROT_NONE);
+  }
+  ~GuardedImage() { munmap(bytes_.data(), kImageBytes + 4096); }
+  GuardedImage(const GuardedImage&) = delete;
+  GuardedImage& operator=(const GuardedImage&) = delete;
+
+  std::span<std::byte> bytes() const { return bytes_; }
+  RootWord root() const { return {reinterpret_cast<const TablesHeader*>(bytes_.data())->root.load()}; }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+TableImage real_image() {
+  DesiredTables desired;
+  for (std::uint32_t p = 0; p < 3; p++) {
+    DesiredPool& pool = desired.pools.emplace_back();
+    pool.slot_count = 251;
+    for (std::uint8_t b = 1; b < 6; b++) {
+      Egress egress;
+      egress.source = IpAddress::from_v4(Be32::from_host(0xc0000201));
+      pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a000000U + (p << 8) + b)), 1, b, egress});
+    }
+    desired.vips.push_back({IpAddress::from_v4(Be32::from_host(0xcb007100U + p)), 80, IpProto::tcp, p, p});
+    DesiredVip& six = desired.vips.emplace_back(desired.vips.back());
+    six.address.bytes = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(p)};
+  }
+  return ImageBuilder{}.build(desired);
+}
+
+// Makes an object's checksum fit its bytes again and tells `ref`; where it leaves the image, nothing is done.
+void reseal(std::span<std::byte> image, ObjectRef& ref) {
+  const std::uint64_t offset = std::uint64_t{ref.offset_units} * kObjectUnitBytes;
+  if (ref.size_bytes < sizeof(ObjectHeader) || offset + ref.size_bytes > image.size()) return;
+  const auto object = image.subspan(offset, ref.size_bytes);
+  ref.checksum = object_checksum(object);
+  std::memcpy(object.data(), &ref.checksum, sizeof ref.checksum);
+}
+
+// Checksums right from the leaves to the root: only what they vouch for is wrong.
+void reseal_all(std::span<std::byte> image, RootWord word) {
+  if (word.offset_bytes() + sizeof(GenerationRoot) > image.size()) return;
+  auto& root = *reinterpret_cast<GenerationRoot*>(image.data() + word.offset_bytes());
+  const std::uint64_t pools_at = std::uint64_t{root.pools.offset_units} * kObjectUnitBytes + kObjectUnitBytes;
+  for (std::uint64_t at = pools_at;
+       at + sizeof(PoolRecord) <= image.size() && at < pools_at + root.pools.size_bytes - kObjectUnitBytes;
+       at += sizeof(PoolRecord)) {
+    auto& pool = *reinterpret_cast<PoolRecord*>(image.data() + at);
+    reseal(image, pool.slots);
+    reseal(image, pool.backends);
+  }
+  for (ObjectRef* ref : {&root.vips, &root.index4, &root.index6, &root.pools}) reseal(image, *ref);
+  root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
+}
+
+// Every kind of lookup; what comes back is read, so that a wild pointer would fault.
+std::uint64_t look_everywhere(const TablesView& view, Random& random) {
+  std::uint64_t sum = 0;
+  const auto use_pool = [&](PoolId id) {
+    const PoolView* pool = pool_view(view, id);
+    if (pool == nullptr) return;
+    for (int i = 0; i < 4; i++) {
+      const BackendRecord* backend = select_backend(*pool, random.next());
+      if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[15];
+    }
+  };
+  const auto use_match = [&](VipMatch match) {
+    if (const VipRecord* vip = vip_record(view, match.vip)) sum += vip->spare[31];
+    use_pool(match.pool);
+  };
+  for (std::uint32_t p = 0; p < 4; p++) {
+    use_match(find_vip4(view, Be32::from_host(0xcb007100U + p), IpProto::tcp, Be16::from_host(80)));
+    Block16 six{0x20, 1, 0xd, 0xb8};
+    six[15] = static_cast<std::uint8_t>(p);
+    use_match(find_vip6(view, six, IpProto::tcp, Be16::from_host(static_cast<std::uint16_t>(random.below(100)))));
+    use_pool(static_cast<PoolId>(static_cast<std::uint32_t>(random.next())));
+    use_pool(PoolId{p});
+  }
+  return sum;
+}
+
+class CorruptImage : public testing::Test {
+ protected:
+  CorruptImage() {
+    auto writer = TablesWriter::create(kImageBytes);
+    EXPECT_EQ(writer->publish(real_image()), PublishResult::published);
+    std::memcpy(image_.bytes().data(), writer->memory().data(), kImageBytes);
+    good_.assign(image_.bytes().begin(), image_.bytes().end());
+    used_bytes_ = kImageBytes - writer->usage().free_bytes;
+  }
+  void restore() { std::memcpy(image_.bytes().data(), good_.data(), kImageBytes); }
+  TablesError open(TablesView& view, const TablesView* before = nullptr) {
+    pools_.resize(pool_count(image_.bytes(), image_.root()));
+    return open_generation(image_.bytes(), image_.root(), pools_, before, view);
+  }
+  // One to four changes: a flipped bit, a random byte, or a number at the edge of its range.
+  void corrupt(Random& random) {
+    const std::uint32_t changes = 1 + random.below(4);
+    for (std::uint32_t i = 0; i < changes; i++) {
+      const std::uint32_t at = random.below(static_cast<std::uint32_t>(used_bytes_) - 8);
+      std::byte* place = image_.bytes().data() + at;
+      constexpr std::array<std::uint32_t, 6> kEdges{0, 1, 0x7fffffff, 0x80000000, 0xffffffff, kImageBytes / 64};
+      switch (random.below(3)) {
+        case 0:
+          *place ^= static_cast<std::byte>(1U << random.below(8));
+          break;
+        case 1:
+          *place = static_cast<std::byte>(random.below(256));
+          break;
+        default:
+          std::memcpy(image_.bytes().data() + at / 4 * 4, &kEdges[random.below(kEdges.size())], 4);
+      }
+    }
+  }
+
+  GuardedImage image_;
+  std::vector<std::byte> good_;
+  std::size_t used_bytes_ = 0;
+  std::vector<PoolView> pools_;
+};
+
+TEST_F(CorruptImage, IsRefusedOrTotal) {
+  Random random(20261123);
+  std::set<TablesError> seen;
+  std::uint64_t opened = 0;
+  std::uint64_t sum = 0;
+  const std::uint64_t wanted = images_wanted();
+  for (std::uint64_t i = 0; i < wanted; i++) {
+    restore();
+    corrupt(random);
+    if (i % 4 != 0) reseal_all(image_.bytes(), image_.root());
+    TablesView view;
+    const TablesError error = open(view);
+    seen.insert(error);
+    if (error != TablesError::none) continue;
+    opened++;
+    sum += look_everywhere(view, random);
+  }
+  std::printf("%lu images: %lu opened, %zu kinds of answer, sum %lu\n", wanted, opened, seen.size(), sum);
+  EXPECT_GE(seen.size(), 9U) << "the corruption does not reach the deeper checks";
+}
+
+TEST_F(CorruptImage, ChecksumsFindEveryFlippedBitOfTheTree) {
+  Random random(1);
+  std::uint64_t accepted = 0;
+  for (std::size_t at = sizeof(TablesHeader); at < used_bytes_; at += 1 + random.below(7)) {
+    restore();
+    image_.bytes()[at] ^= static_cast<std::byte>(1U << random.below(8));
+    TablesView view;
+    if (open(view) == TablesError::none) accepted++;
+  }
+  // What no object covers is the padding behind each of the 11 objects, less than a unit each.
+  EXPECT_LT(accepted, 11 * kObjectUnitBytes / 4);
+}
+
+TEST_F(CorruptImage, ScribblingAfterValidationMisdirectsAtMost) {
+  Random random(2);
+  TablesView view;
+  ASSERT_EQ(open(view), TablesError::none);
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0; i < images_wanted(); i++) {
+    corrupt(random);
+    sum += look_everywhere(view, random);
+    if (i % 64 == 0) restore();
+  }
+  for (std::size_t i = 0; i < kImageBytes; i++) image_.bytes()[i] = static_cast<std::byte>(random.below(256));
+  sum += look_everywhere(view, random);
+  std::printf("sum %lu\n", sum);
+}
+
+TEST_F(CorruptImage, WhatTheViewBeforeSharesIsStillBounded) {
+  Random random(3);
+  TablesView before;
+  ASSERT_EQ(open(before), TablesError::none);
+  const std::vector<PoolView> pools_before = pools_;
+  before.pools = pools_before;
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0; i < images_wanted() / 4; i++) {
+    restore();
+    corrupt(random);
+    TablesView view;
+    if (open(view, &before) == TablesError::none) sum += look_everywhere(view, random);
+  }
+  std::printf("sum %lu\n", sum);
+}
+
+}  // namespace
+}  // namespace guideway::shm
