@@ -7,6 +7,7 @@
 
 #include "common/net/address_text.h"
 #include "controlplane/log.h"
+#include "controlplane/text.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using std::chrono::system_clock;
 
 constexpr std::chrono::seconds kStatsInterval{1};
+constexpr std::chrono::seconds kOfferAgain{1};
 
 std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
   std::vector<std::string> warnings;
@@ -30,15 +32,11 @@ bool same_memory(const shm::Descriptor& a, const shm::Descriptor& b) {
          first.st_ino == second.st_ino;
 }
 
-std::string to_string(const char* text, std::size_t size) {
-  return {text, strnlen(text, size)};
-}
-
 std::vector<PortFacts> ports_of(const StatsHeader& stats) {
   std::vector<PortFacts> ports;
   for (std::uint32_t p = 0; p < stats.port_count; p++) {
     const PortInfo& port = stats.ports[p];
-    ports.push_back({to_string(port.name, sizeof port.name), to_string(port.kernel_name, sizeof port.kernel_name),
+    ports.push_back({from_bounded(port.name, sizeof port.name), from_bounded(port.kernel_name, sizeof port.kernel_name),
                      port.mac, port.mtu_bytes});
   }
   return ports;
@@ -61,6 +59,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
       next_hops_(loop, [this] { publisher_.request(); }),
       stats_timer_(loop, [this] { sample_stats(); }),
+      offer_timer_(loop, [this] { offer_tables(); }),
       link_(
           loop, config_->control.run_dir + "/dataplane.sock", [this] { connected(); },
           [this] {
@@ -164,9 +163,9 @@ void ControlPlane::note_states() {
 std::string ControlPlane::state_reason(const config::Pool& pool, const config::Backend& backend,
                                        BackendState state) const {
   const config::HealthCheck* check = health_check_of(*config_, pool);
-  const std::string last_result =
+  std::string last_result =
       check == nullptr ? "no health check" : health_.last_result({backend.address, check->name});
-  const std::string trouble = next_hops_.trouble(backend.address);
+  std::string trouble = next_hops_.trouble(backend.address);
   switch (state) {
     case BackendState::drained: {
       const Intent intent = intent_of({pool.name, backend.name});
@@ -265,9 +264,13 @@ void ControlPlane::use_ports_of_dataplane() {
 }
 
 void ControlPlane::offer_tables() {
-  offer_error_.clear();
-  tables_were_offered_ = link_.offer(publisher_.writer()->read_only_descriptor(), offer_error_) || tables_were_offered_;
-  if (!offer_error_.empty()) log(Level::error, "{}", offer_error_);
+  if (!link_.connected()) return;
+  std::string why;
+  const bool taken = link_.offer(publisher_.writer()->read_only_descriptor(), why);
+  if (why != offer_error_ && !taken) log(Level::error, "{}; offering again every second", why);
+  offer_error_ = taken ? "" : why;
+  tables_were_offered_ = tables_were_offered_ || taken;
+  if (!taken) offer_timer_.start(kOfferAgain);
 }
 
 void ControlPlane::sample_stats() {
@@ -314,7 +317,7 @@ void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) co
   for (std::uint32_t p = 0; p < stats.port_count; p++)
     if (stats.ports[p].link_up.load(std::memory_order_relaxed) == 0)
       warnings.push_back(
-          fmt::format("port {} has no link", to_string(stats.ports[p].name, sizeof stats.ports[p].name)));
+          fmt::format("port {} has no link", from_bounded(stats.ports[p].name, sizeof stats.ports[p].name)));
   if (config_->bgp.enabled && stats.speaker_state.load(std::memory_order_relaxed) != SpeakerState::established)
     warnings.push_back("the BGP session is not established: no VIP is announced");
 }

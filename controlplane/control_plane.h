@@ -119,6 +119,7 @@ class ControlPlane {
   bool tables_were_offered_ = false;
   std::string offer_error_;
   Timer stats_timer_;
+  Timer offer_timer_;
   DataplaneLink link_;
 };
 

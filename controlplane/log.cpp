@@ -28,7 +28,7 @@ void log_line(Level level, std::string_view text) {
   const auto milliseconds = now.time_since_epoch().count() % 1000;
   const std::string line =
       fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {} {}\n", fmt::gmtime(seconds), milliseconds, name(level), text);
-  // A full or closed log must not stop the control plane.
+  // A log that cannot be written must not stop the control plane.
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 

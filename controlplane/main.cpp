@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   config::LoadResult loaded = config::load_config(config_path);
   if (controlplane::report_problems(loaded)) return 1;
   controlplane::raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end us
   try {
     controlplane::run(config_path, std::move(loaded));
   } catch (const std::exception& error) {

@@ -23,12 +23,16 @@ Equation equation(const char* name, std::uint64_t left, std::uint64_t right, std
 
 }  // namespace
 
+WorkerStats worker_of(const StatsHeader& stats, std::uint32_t worker) {
+  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides
+  return stats_of(readable, static_cast<WorkerId>(worker));
+}
+
 StatsSample sample_of(const StatsHeader& stats, std::chrono::steady_clock::time_point at) {
   StatsSample sample;
   sample.at = at;
-  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides; nothing is written here
   for (std::uint32_t w = 0; w < stats.worker_count; w++) {
-    const WorkerStats worker = stats_of(readable, static_cast<WorkerId>(w));
+    const WorkerStats worker = worker_of(stats, w);
     for (std::size_t c = 0; c < kCounterCount; c++)
       sample.counters[c] += worker.block->counters[c].load(std::memory_order_relaxed);
     add_all(sample.vips, worker.vips);

@@ -10,6 +10,9 @@
 
 namespace guideway::controlplane {
 
+// A worker's part of a region that is mapped read-only: for reading. REQUIRES: as stats_of().
+WorkerStats worker_of(const StatsHeader& stats, std::uint32_t worker);
+
 struct TrafficCount {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;

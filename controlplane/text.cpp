@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cstring>
+
 namespace guideway::controlplane {
 
 const char* to_text(Encap encap) {
@@ -31,6 +33,10 @@ const char* to_text(config::Announce announce) {
       return "never";
   }
   return "?";
+}
+
+std::string from_bounded(const char* text, std::size_t size) {
+  return {text, strnlen(text, size)};
 }
 
 std::string to_hex(std::uint64_t value) {

@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string to_string(const char* text, std::size_t size) {
-  return {text, strnlen(text, size)};
-}
-
 // Read as its writer demands: the version is odd while it is being written, and the same before and after.
 std::string read_text(const StatsText& shared) {
   std::string text;
@@ -67,8 +63,7 @@ void add_traffic(json& to, const TrafficRate& rate) {
 // ---- the data plane ------------------------------------------------------------------------------------------------
 
 std::uint64_t pin_of(const StatsHeader& stats, std::uint32_t worker) {
-  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: stats_of() serves both sides; nothing is written here
-  return stats_of(readable, static_cast<WorkerId>(worker)).block->pin.load(std::memory_order_relaxed);
+  return worker_of(stats, worker).block->pin.load(std::memory_order_relaxed);
 }
 
 bool workers_follow(const StatsHeader& stats) {
@@ -80,12 +75,11 @@ bool workers_follow(const StatsHeader& stats) {
 
 json workers_of(const ControlPlane& control_plane) {
   const StatsHeader& stats = control_plane.dataplane().stats();
-  auto& readable = const_cast<StatsHeader&>(stats);  // NOLINT: as in pin_of()
   json workers = json::array();
   for (std::uint32_t w = 0; w < stats.worker_count; w++) {
     const std::uint64_t pin = pin_of(stats, w);
     workers.push_back({{"index", w},
-                       {"lcore", stats_of(readable, static_cast<WorkerId>(w)).block->lcore},
+                       {"lcore", worker_of(stats, w).block->lcore},
                        {"alive", control_plane.stats().worker_beats(w)},
                        {"generation", pin == kPinNone ? json() : json(pin)}});
   }
@@ -96,9 +90,9 @@ json ports_of(const StatsHeader& stats) {
   json ports = json::array();
   for (std::uint32_t p = 0; p < stats.port_count; p++) {
     const PortInfo& port = stats.ports[p];
-    ports.push_back({{"name", to_string(port.name, sizeof port.name)},
-                     {"device", to_string(port.device, sizeof port.device)},
-                     {"kernel_name", to_string(port.kernel_name, sizeof port.kernel_name)},
+    ports.push_back({{"name", from_bounded(port.name, sizeof port.name)},
+                     {"device", from_bounded(port.device, sizeof port.device)},
+                     {"kernel_name", from_bounded(port.kernel_name, sizeof port.kernel_name)},
                      {"mac", guideway::to_text(port.mac)},
                      {"mtu_bytes", port.mtu_bytes},
                      {"link_up", port.link_up.load(std::memory_order_relaxed) != 0},
