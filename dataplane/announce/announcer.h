@@ -53,7 +53,8 @@ class Announcer {
   SpeakerState state() const;
   // One sentence about what keeps VIPs from being announced; empty if nothing does.
   std::string_view error() const { return error_; }
-  // The last generation whose VIPs, all of them, the daemon's connection has taken; none while there is no session.
+  // The last generation whose VIPs the daemon's connection has taken, but for a family that error() names; none while
+  // there is no session.
   Generation announced() const { return announced_; }
 
   // Withdraws everything and closes. For good: afterwards the state is off and the calls above do nothing.

@@ -169,7 +169,7 @@ def test(directory):
 
         driver.kill()
         case("kill -9 of the speaker: the VIPs leave the router's kernel",
-             wait(lambda: not routed(VIP4B) and not routed(VIP6)), 0.5)
+             wait(lambda: not routed(VIP4B) and not routed(VIP6)), 1)
         driver = Driver()
         stop[0] = driver.kill
         driver.say(f"vips {VIP4} {VIP6}")
@@ -181,7 +181,7 @@ def test(directory):
         case("and comes back when it continues", wait(lambda: routed(VIP4)), 8)
 
         bird.kill()
-        case("kill -9 of BIRD: the VIPs leave the router's kernel", wait(lambda: not routed(VIP4)), 0.5)
+        case("kill -9 of BIRD: the VIPs leave the router's kernel", wait(lambda: not routed(VIP4)), 1)
         bird.start()
         case("a restarted BIRD hears the VIPs again", wait(lambda: routed(VIP4)), 12)
 
