@@ -163,8 +163,7 @@ void ControlPlane::note_states() {
 std::string ControlPlane::state_reason(const config::Pool& pool, const config::Backend& backend,
                                        BackendState state) const {
   const config::HealthCheck* check = health_check_of(*config_, pool);
-  std::string last_result =
-      check == nullptr ? "no health check" : health_.last_result({backend.address, check->name});
+  std::string last_result = check == nullptr ? "no health check" : health_.last_result({backend.address, check->name});
   std::string trouble = next_hops_.trouble(backend.address);
   switch (state) {
     case BackendState::drained: {
