@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# guidewayctl against a real control plane (no data plane):  ctl_test.sh GUIDEWAYCTL GUIDEWAY_CONTROLPLANE
+set -uo pipefail
+ctl=$1
+controlplane=$2
+[ -n "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare --net "$0" "$@"
+
+work=$(mktemp -d)
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; wait; rm -rf "$work"' EXIT
+trap 'exit 143' TERM INT HUP
+
+cat >"$work/guideway.toml" <<TOML
+schema = 1
+[dataplane]
+worker_cores = [1]
+[[dataplane.port]]
+name = "uplink"
+device = "net_null0"
+[pool.web]
+backends = [{ name = "b1", address = "10.1.0.11" }, { name = "b2", address = "10.1.0.12", weight = 2 }]
+[pool.mail]
+backends = [{ name = "b1", address = "10.1.0.21" }, { name = "m2", address = "10.1.0.22" }]
+[vip.web]
+address = "203.0.113.10"
+port = 80
+pool = "web"
+[vip.mail]
+address = "203.0.113.10"
+port = 25
+pool = "mail"
+[control]
+run_dir = "$work/run"
+state_dir = "$work/state"
+tables_memory = "4MiB"
+TOML
+mkdir "$work/run" "$work/state"
+
+number=0
+failed=0
+# holds NAME EXIT PATTERN ARGUMENT…: guidewayctl with these arguments exits so, and says something like the pattern.
+holds() {
+  local name=$1 exit=$2 pattern=$3 said code
+  shift 3
+  said=$(timeout 20 "$ctl" "$@" 2>&1)
+  code=$?
+  number=$((number + 1))
+  if [ "$code" = "$exit" ] && grep -Eq -- "$pattern" <<<"$said"; then
+    echo "ok $number - $name"
+  else
+    failed=1
+    echo "not ok $number - $name"
+    printf 'exit code %s, wanted %s with: %s\n%s\n' "$code" "$exit" "$pattern" "$said" | sed 's/^/# /'
+  fi
+}
+
+live() { holds "$1" "$2" "$3" --config "$work/guideway.toml" "${@:4}"; }
+
+echo 1..24
+holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
+holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
+holds 'check speaks JSON' 1 '"valid": false' --json check "$work/none.toml"
+live 'unreachable without a control plane' 4 "not running: there is no $work/run/control.sock" status
+live 'version needs none' 0 'guideway-controlplane is not running' version
+holds 'no command' 2 'see: guidewayctl --help'
+holds 'unknown command' 2 'did you mean "drain"' drian web/b1
+holds 'missing argument' 2 'BACKEND is required' drain
+holds 'weight out of range' 2 'from 0 to 65535' weight web/b1 65536
+holds 'bad address' 2 'is no IP address' explain tcp 1.2.3 40000 203.0.113.10 80
+
+"$controlplane" --config "$work/guideway.toml" >"$work/log" 2>&1 &
+daemon=$!
+for _ in $(seq 100); do
+  [ -S "$work/run/control.sock" ] && break
+  sleep 0.1
+done
+
+live 'status shows the VIPs' 0 '^web  203.0.113.10:80 tcp  ' status
+live 'status shows the backends' 0 '^  ->  b2 10.1.0.12  *2 ' status
+live 'status speaks JSON, also behind the command' 0 '"published":' status --json
+live 'status --check finds the data plane missing' 3 '^Warning +no data plane: ' status --check
+live 'drain says what it did' 0 '^web/b2: drained.*now drained' drain b2 --reason 'kernel update'
+live 'the reason shows in status' 0 'b2 10.1.0.12 .* drained .* kernel update$' status
+live 'draining twice changes nothing' 0 'nothing to change' drain web/b2
+live 'undrain' 0 '^Undo: guidewayctl drain web/b2$' undrain web/b2
+live 'weight' 0 '^Undo: guidewayctl weight web/b1 file$' weight web/b1 6
+live 'the weight shows in status' 0 'b1 10.1.0.11  *6 \(file: 1\)' status
+live 'weight back to the file' 0 'weight 1 instead of 6, as the file says' weight web/b1 file
+live 'ambiguous backend' 2 'say (web/b1 or mail/b1|mail/b1 or web/b1)$' drain b1
+live 'explain without tables says why not' 1 '^guidewayctl: .+' explain tcp 198.51.100.7 40000 203.0.113.10 80
+live 'version of both' 0 '^guideway-controlplane [0-9]' version
+exit $failed
