@@ -6,15 +6,15 @@
 #include <net/if.h>
 
 #include <cerrno>
-#include <cstring>
 #include <numeric>
 #include <stdexcept>
+#include <system_error>
 
 namespace guideway::bpf {
 namespace {
 
 std::string because(int error) {
-  return std::string(": ") + std::strerror(error) +
+  return ": " + std::generic_category().message(error) +
          (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : "");
 }
 

@@ -6,8 +6,8 @@
 #include <sys/vfs.h>
 
 #include <cerrno>
-#include <cstring>
 #include <stdexcept>
+#include <system_error>
 
 namespace guideway::bpf {
 namespace {
@@ -16,7 +16,7 @@ constexpr const char* kBpfFileSystem = "/sys/fs/bpf";
 
 void pin(int fd, const std::filesystem::path& path) {
   if (bpf_obj_pin(fd, path.c_str()) != 0)
-    throw std::runtime_error("cannot pin " + path.string() + ": " + std::strerror(errno));
+    throw std::runtime_error("cannot pin " + path.string() + ": " + std::generic_category().message(errno));
 }
 
 }  // namespace
@@ -32,7 +32,8 @@ void require_bpf_file_system() {
 std::filesystem::path decap_pin_directory(const std::string& interface) {
   struct stat space {};
   if (stat("/proc/self/ns/net", &space) != 0)
-    throw std::runtime_error(std::string("cannot look at /proc/self/ns/net: ") + std::strerror(errno));
+    throw std::runtime_error(std::string("cannot look at /proc/self/ns/net: ") +
+                             std::generic_category().message(errno));
   return std::filesystem::path(kBpfFileSystem) / "guideway" / std::to_string(space.st_ino) / interface;
 }
 

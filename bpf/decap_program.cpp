@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <system_error>
 
 #include "common/net/address_text.h"
 
@@ -28,7 +29,7 @@ using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf:
 
 [[noreturn]] void fail(const std::string& what, int error) {
   throw std::runtime_error(
-      what + ": " + std::strerror(error) +
+      what + ": " + std::generic_category().message(error) +
       (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : ""));
 }
 

@@ -180,7 +180,7 @@ int main(int argc, char** argv) {
   try {
     return guideway::bpf::run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "guideway-backend: {}\n", error.what());
+    std::fprintf(stderr, "guideway-backend: %s\n", error.what());
     return guideway::bpf::kFailed;
   }
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
 #include "bpf/attached_program.h"
 #include "guideway/abi/xsk_steer.h"
@@ -57,8 +58,8 @@ void SteerMap::set(std::span<const IpAddress> vips) const {
   for (const Key& key : wanted)
     if (!present.contains(key) && bpf_map_update_elem(vips_.get(), key.data(), &yes, BPF_ANY) != 0)
       throw std::runtime_error("cannot steer one more of " + std::to_string(wanted.size()) +
-                               " VIP addresses: " + std::strerror(errno) + "; the steering program holds " +
-                               std::to_string(GUIDEWAY_STEER_VIPS_MAX));
+                               " VIP addresses: " + std::generic_category().message(errno) +
+                               "; the steering program holds " + std::to_string(GUIDEWAY_STEER_VIPS_MAX));
   for (const Key& key : present)
     if (!wanted.contains(key)) bpf_map_delete_elem(vips_.get(), key.data());
 }
