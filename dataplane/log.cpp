@@ -15,7 +15,7 @@ void write(Level level, std::string_view sentence) {
   const std::string line =
       fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {} {}\n", fmt::gmtime(floor<seconds>(now)),
                   (now.time_since_epoch() % seconds(1)).count(), kNames[static_cast<int>(level)], sentence);
-  // One write() per line: lines of several threads do not mix. A closed stderr is nobody's problem.
+  // One write() per line: lines of several threads do not mix. Nobody reads stderr: nothing to be done.
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

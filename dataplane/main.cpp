@@ -1,8 +1,10 @@
 // guideway-dataplane: moves packets from clients to backends, and goes on doing so when everything else is dead.
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include "common/config/load.h"
@@ -42,6 +44,7 @@ void run(const Options& options) {
   // Beyond this point the configuration is valid, and the host has what it names.
 
   TerminationSignals signals;
+  std::filesystem::create_directories(config.control.run_dir);
   StatsSegment stats(config.dataplane);
   shm::HandoverServer handover(config.control.run_dir + "/dataplane.sock", stats.read_only_descriptor());
   // Beyond this point no other data plane serves this run directory, and signals wait for the main loop.
@@ -70,6 +73,7 @@ int main(int argc, char** argv) {
   app.add_flag("--no-huge", options.no_huge, "use ordinary pages even if hugepages are free");
   app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stderr must not end forwarding
   try {
     run(options);
     return 0;

@@ -1,5 +1,6 @@
 #include "dataplane/main_loop.h"
 
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -65,7 +66,7 @@ void MainLoop::turn(SteadyTime now) {
   adopt();
   if (!parts_.workers.started() && (!parts_.wait_for_tables || parts_.gatekeeper.active() != nullptr)) {
     parts_.workers.start(now);
-    log::info("{} workers forward", parts_.workers.size());
+    log::info("forwarding on worker cores {}", fmt::join(parts_.config.dataplane.worker_cores, ", "));
   }
   const std::uint32_t alive = parts_.workers.count_alive(now);
   announce(now, alive == parts_.workers.size());

@@ -78,6 +78,7 @@ TOML
 }
 
 start() {  # [arguments …] → $started
+  : >"$dir/counters"
   ip netns exec "$lb" "$dataplane" --config "$dir/guideway.toml" "$@" 2>"$dir/log" &
   started=$!
   pids+=("$started")
@@ -97,8 +98,8 @@ end_offer() {
   wait "$offering"
 }
 
-eventually() {  # command …, within 5 s
-  for _ in $(seq 100); do
+eventually() {  # command …, within 20 s: on a loaded machine a start may take that long
+  for _ in $(seq 400); do
     "$@" && return 0
     sleep 0.05
   done
@@ -107,7 +108,7 @@ eventually() {  # command …, within 5 s
 
 stop() {  # exits with 0, promptly
   kill -TERM "$started"
-  timeout 3 tail --pid="$started" -f /dev/null || return 1
+  timeout 10 tail --pid="$started" -f /dev/null || return 1
   wait "$started"
 }
 
@@ -116,7 +117,7 @@ counted() {  # name value: exactly that, 0 included
 }
 
 refuses() {  # words …: the last line of a start that fails contains them
-  ip netns exec "$lb" timeout 10 "$dataplane" --config "$dir/guideway.toml" 2>"$dir/refusal"
+  ip netns exec "$lb" timeout 20 "$dataplane" --config "$dir/guideway.toml" 2>"$dir/refusal"
   local code=$?
   tail -1 "$dir/refusal"
   [ "$code" -eq 1 ] && tail -1 "$dir/refusal" | grep -qF -- "$*"
@@ -138,17 +139,17 @@ packets_in() {  # file [filter]
 over_pcap() {  # kernel
   configure "net_pcap0,rx_pcap=$dir/in.pcap,tx_pcap=$dir/out.pcap" "$1"
   start --wait-for-tables
-  offer || return 1
-  sleep 0.5
+  offer && eventually grep -q 'forwarding on' "$dir/log" || return 1
+  sleep 1
   end_offer
 }
 
 encapsulates() {  # a SYN from the client comes back encapsulated
-  ip netns exec "$client" timeout 5 tcpdump -ni c1 -c 1 'ip proto 4 and dst 10.9.0.3' >"$dir/capture" 2>&1 &
+  ip netns exec "$client" timeout 20 tcpdump -ni c1 -c 1 'ip proto 4 and dst 10.9.0.3' >"$dir/capture" 2>&1 &
   local capture=$!
   eventually grep -q listening "$dir/capture" || return 1
-  for _ in 1 2 3 4; do
-    ip netns exec "$client" timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.10/80' 2>/dev/null
+  for _ in $(seq 20); do
+    ip netns exec "$client" timeout 0.5 bash -c 'echo >/dev/tcp/203.0.113.10/80' 2>/dev/null
     kill -0 $capture 2>/dev/null || break
   done
   wait $capture
@@ -156,7 +157,7 @@ encapsulates() {  # a SYN from the client comes back encapsulated
   grep -q '203.0.113.10.80' "$dir/capture"
 }
 pings() {
-  ip netns exec "$client" ping -c 3 -i 0.2 -W 1 "$1"
+  ip netns exec "$client" ping -c 3 -i 0.2 -W 5 "$1"
 }
 
 serves_over() {  # device kernel host-address

@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   if (!loaded.config) return std::fputs(loaded.report().c_str(), stderr), 1;
   std::string why;
   std::optional<shm::Greeting> dataplane;
-  for (int tries = 0; tries < 100 && !dataplane; tries++) {
+  for (int tries = 0; tries < 400 && !dataplane; tries++) {
     dataplane = shm::greet(loaded.config->control.run_dir + "/dataplane.sock", why);
     if (!dataplane) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
