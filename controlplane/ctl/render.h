@@ -17,7 +17,8 @@ using Json = nlohmann::json;
 // Two levels, as ipvsadm shows them: VIPs with their pool, and its backends behind arrows.
 std::string render_status(const Json& status, const Style& style, std::time_t now);
 
-// What is not as it should be, a sentence each; empty on a good day.
+// What is not as it should be, a sentence each: the control plane's warnings and what the numbers say. Empty on a good
+// day.
 std::vector<std::string> problems_in(const Json& status);
 
 std::string render_explain(const Json& flow, const Json& answer, const Style& style);

@@ -157,27 +157,19 @@ std::string render_head(const Json& status, const Style& style, std::time_t now)
 }  // namespace
 
 std::vector<std::string> problems_in(const Json& status) {
-  std::vector<std::string> problems;
+  auto problems = status.at("warnings").get<std::vector<std::string>>();
   const Json& dataplane = status.at("dataplane");
-  const Json& generation = status.at("generation");
-  if (!dataplane.at("connected").get<bool>()) problems.push_back("the data plane is not connected");
   for (const Json& worker : dataplane.at("workers"))
     if (!worker.at("alive").get<bool>())
       problems.push_back(fmt::format("worker {} is silent", worker.at("index").get<std::uint32_t>()));
-  for (const Json& port : dataplane.at("ports"))
-    if (!port.at("link_up").get<bool>()) problems.push_back("port " + text_of(port, "name") + " has no link");
-  if (const auto rejected = generation.at("rejected").get<std::uint64_t>();
-      rejected != 0 && rejected > generation.at("active").get<std::uint64_t>())
-    problems.push_back(
-        fmt::format("the data plane refused generation {}: {}", rejected, text_of(generation, "rejected_reason")));
-  if (generation.at("pending").get<bool>()) problems.push_back("the tables have no room for the next generation yet");
   for (const Json& equation : dataplane.at("equations"))
     if (!equation.at("holds").get<bool>()) problems.push_back("packets are missing: " + text_of(equation, "name"));
-  const bool speaks = dataplane.at("connected").get<bool>() && text_of(dataplane.at("speaker"), "state") != "off";
+  // Without a session no VIP is announced, and the control plane warns of that itself.
+  const bool speaks =
+      dataplane.at("connected").get<bool>() && text_of(dataplane.at("speaker"), "state") == "established";
   for (const Json& vip : status.at("vips"))
     if (speaks && !vip.at("announced").get<bool>() && text_of(vip, "announce") != "never")
       problems.push_back("VIP " + text_of(vip, "name") + " " + service_of(vip) + " is not announced");
-  for (const Json& warning : status.at("warnings")) problems.push_back(warning.get<std::string>());
   return problems;
 }
 
