@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kRssFields = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
 constexpr std::uint32_t kBufferCache = 256;        // buffers that a core keeps to itself
+constexpr std::uint16_t kAfPacketMtuMax = 1900;    // ring frames of 2048 bytes, less the kernel's header and ours
 constexpr std::uint16_t kFrameOverheadBytes = 26;  // Ethernet header, two VLAN tags, frame check sequence
 
 // Room for a whole frame, so that it lies in one piece, behind DPDK's standard headroom, which holds our outer headers.
@@ -90,7 +91,10 @@ void DpdkDevice::configure(const Settings& settings) {
 
   rte_eth_dev_get_mtu(id_, &mtu_bytes_);
   if (settings.mtu_bytes == 0 || settings.mtu_bytes == mtu_bytes_) return;
-  const int e = rte_eth_dev_set_mtu(id_, settings.mtu_bytes);
+  // DPDK 22.11's AF_PACKET driver refuses more than 1500, though its ring holds longer frames. The interface below has
+  // its MTU already.
+  const bool ring_decides = device_driver(settings.device) == "net_af_packet" && settings.mtu_bytes <= kAfPacketMtuMax;
+  const int e = ring_decides ? 0 : rte_eth_dev_set_mtu(id_, settings.mtu_bytes);
   if (e != 0 && e != -ENOTSUP)
     throw StartError("{}: device \"{}\" refuses an MTU of {}: {}{}", settings.where, settings.device,
                      settings.mtu_bytes, rte_strerror(-e), take_dpdk_complaint());
