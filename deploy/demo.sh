@@ -168,7 +168,7 @@ percent() { awk -v part="$1" -v all="$2" 'BEGIN { printf "%.1f", all ? 100 * par
 near() { awk -v a="$1" -v b="$2" -v t=$SHARE_TOLERANCE 'BEGIN { exit !(a - b <= t && b - a <= t) }'; }
 
 lose_backend_and_get_it_back() {
-  local detection killed back last after took
+  local detection killed back up failed last after took
   detection=$(lab_detection_ms)
   step "Killing nginx on b2 while $RATE requests per second arrive; configured detection time: $(seconds "$detection")"
   lab_load_begin "$work/load.tsv" "$LAB_VIP4" "$LAB_VIP6" --rate $RATE
@@ -176,22 +176,32 @@ lose_backend_and_get_it_back() {
   killed=$(now_ms)
   lab_stop b2 nginx KILL
   sleep "$(awk -v ms="$detection" 'BEGIN { print ms / 1000 + 1 }')"
-
-  step "Starting nginx on b2 again"
   back=$(now_ms)
   lab_start_nginx b2
-  lab_wait 10 backend_is b2 up || true
+  lab_wait 20 backend_is b2 up || true
+  up=$(now_ms)
   sleep 1
   lab_load_end >"$work/load.json"
 
-  last=$(awk -F'\t' -v begin="$killed" '$4 != "" { last = $1 * 1000 - begin } END { printf "%d", last }' "$work/load.tsv")
-  after=$(awk -F'\t' -v end=$((killed + detection)) '$4 != "" && $1 * 1000 > end' "$work/load.tsv" | wc -l)
+  failed=$(failures_between "$killed" "$back")
+  last=$(awk -F'\t' -v begin="$killed" -v end="$back" \
+    '$4 != "" && $1 * 1000 < end { last = $1 * 1000 - begin } END { printf "%d", last }' "$work/load.tsv")
+  after=$(failures_between $((killed + detection)) "$back")
+  say "$failed requests failed, the last one $(seconds "$last") after the kill"
+  check $((after > 0 || failed == 0)) "backend killed under load" \
+    "no failure after $(seconds "$last"), detection time $(seconds "$detection")"
+
+  step "Starting nginx on b2 again, under the same load"
   took=$(awk -F'\t' -v begin="$back" '$3 == "b2" && $1 * 1000 > begin { printf "%d", $1 * 1000 - begin; exit }' "$work/load.tsv")
-  say "requests $(jq .requests "$work/load.json"), failed $(jq .failed "$work/load.json")"
-  say "no request failed any more $(seconds "$last") after the kill"
-  say "b2 answers again $(seconds "${took:-0}") after its start"
-  check $((after > 0)) "backend killed under load" "last failure after $(seconds "$last"), detection time $(seconds "$detection")"
-  check $((${#took} == 0)) "backend back under load" "answers again after $(seconds "${took:-0}")"
+  # Connections under way while slots move back may break: Guideway keeps no flows yet.
+  after=$(failures_between $((up + 100)) "$(now_ms)")
+  say "b2 answers again after $(seconds "${took:-0}"); since then $after requests failed"
+  check $((${#took} == 0 || after > 0)) "backend back under load" "answers again after $(seconds "${took:-0}"), $after failed"
+}
+
+# Requests begun between two times that failed.
+failures_between() {
+  awk -F'\t' -v begin="$1" -v end="$2" '$4 != "" && $1 * 1000 > begin && $1 * 1000 < end' "$work/load.tsv" | wc -l
 }
 
 # backend_is NAME STATE: in every pool.
