@@ -100,12 +100,12 @@ build() {
 }
 
 make_lab() {
-  step "Making the lab: six hosts in namespaces of their own"
-  say "client ── router (BIRD) ── lb (BIRD, Guideway)"
-  say "             └──────────── b1 b2 b3 (nginx, XDP decapsulation, the VIPs on lo)"
   if lab_exists; then
     stop_with "The lab '$LAB' is there already. Remove it with: sudo deploy/demo.sh --clean"
   fi
+  step "Making the lab: six hosts in namespaces of their own"
+  say "client ── router (BIRD) ── lb (BIRD, Guideway)"
+  say "             └──────────── b1 b2 b3 (nginx, XDP decapsulation, the VIPs on lo)"
   made_lab=1
   if ! { lab_up && lab_start_routing && lab_start_backends; }; then lab_broken "The lab did not come up."; fi
 }

@@ -190,6 +190,8 @@ lab_start_controlplane() {
 }
 lab_start_guideway() {
   mkdir -p "$LAB_DIR/lb/run/guideway/state"
+  [ -e "$LAB_DIR/lb/run/flow_hash.key" ] ||
+    (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' ' >"$LAB_DIR/lb/run/flow_hash.key")
   [ -e "$LAB_DIR/lb/run/guideway.toml" ] || cp "$LAB_SOURCE/guideway.toml" "$LAB_DIR/lb/run/guideway.toml"
   lab_start_dataplane && lab_start_controlplane
 }
