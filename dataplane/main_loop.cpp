@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "common/shm/stats_text.h"
 #include "dataplane/log.h"
 
 namespace guideway {
@@ -15,24 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 constexpr int kSleepMax_ms = 1;
 constexpr milliseconds kLinkInterval{100};
-
-const char* to_text(SpeakerState state) {
-  switch (state) {
-    case SpeakerState::off:
-      return "off";
-    case SpeakerState::idle:
-      return "idle";
-    case SpeakerState::connecting:
-      return "connecting";
-    case SpeakerState::open_sent:
-      return "open sent";
-    case SpeakerState::open_confirm:
-      return "open confirm";
-    case SpeakerState::established:
-      return "established";
-  }
-  return "unknown";
-}
 
 }  // namespace
 
@@ -126,7 +109,7 @@ void MainLoop::announce(SteadyTime now, bool alive) {
     const bool matters = announcer_.state() == SpeakerState::established || speaker_ == SpeakerState::established;
     speaker_ = announcer_.state();
     stats.speaker_state.store(speaker_, std::memory_order_relaxed);
-    if (matters) log::info("BGP session with this host's daemon: {}", to_text(speaker_));
+    if (matters) log::info("BGP session with this host's daemon: {}", shm::to_text(speaker_));
   }
   if (announcer_.error() != speaker_error_) {
     speaker_error_ = announcer_.error();

@@ -17,4 +17,23 @@ void set_text(StatsText& target, std::string_view text);
 // Empty when its writer died in the middle of writing.
 std::string get_text(const StatsText& source);
 
+// As the API and the log name it.
+constexpr const char* to_text(SpeakerState state) {
+  switch (state) {
+    case SpeakerState::off:
+      return "off";
+    case SpeakerState::idle:
+      return "idle";
+    case SpeakerState::connecting:
+      return "connecting";
+    case SpeakerState::open_sent:
+      return "open_sent";
+    case SpeakerState::open_confirm:
+      return "open_confirm";
+    case SpeakerState::established:
+      return "established";
+  }
+  return "?";
+}
+
 }  // namespace guideway::shm

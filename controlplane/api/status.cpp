@@ -6,47 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "common/net/address_text.h"
+#include "common/shm/stats_text.h"
 #include "controlplane/text.h"
 
 namespace guideway::controlplane::api {
 namespace {
 
 using nlohmann::json;
-
-// Read as its writer demands: the version is odd while it is being written, and the same before and after.
-std::string read_text(const StatsText& shared) {
-  std::string text;
-  for (int attempt = 0; attempt < 8; attempt++) {
-    const std::uint32_t before = shared.version.load(std::memory_order_acquire);
-    text.clear();
-    for (const auto& character : shared.text) {
-      const char c = character.load(std::memory_order_relaxed);
-      if (c == '\0') break;
-      text += c;
-    }
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (before % 2 == 0 && shared.version.load(std::memory_order_relaxed) == before) break;
-  }
-  return text;
-}
-
-const char* to_text(SpeakerState state) {
-  switch (state) {
-    case SpeakerState::off:
-      return "off";
-    case SpeakerState::idle:
-      return "idle";
-    case SpeakerState::connecting:
-      return "connecting";
-    case SpeakerState::open_sent:
-      return "open_sent";
-    case SpeakerState::open_confirm:
-      return "open_confirm";
-    case SpeakerState::established:
-      return "established";
-  }
-  return "?";
-}
 
 std::string host_name() {
   char name[256] = {};
@@ -136,8 +102,8 @@ json dataplane_of(const ControlPlane& control_plane) {
   for (const Equation& equation : equations_of(control_plane.stats(), stats.worker_count))
     dataplane["equations"].push_back(
         {{"name", equation.name}, {"left", equation.left}, {"right", equation.right}, {"holds", equation.holds}});
-  dataplane["speaker"] = {{"state", to_text(stats.speaker_state.load(std::memory_order_relaxed))},
-                          {"error", read_text(stats.speaker_error)}};
+  dataplane["speaker"] = {{"state", shm::to_text(stats.speaker_state.load(std::memory_order_relaxed))},
+                          {"error", shm::get_text(stats.speaker_error)}};
   return dataplane;
 }
 
@@ -154,7 +120,7 @@ json generation_of(const ControlPlane& control_plane) {
   generation["active"] = stats.active_generation.load(std::memory_order_relaxed);
   generation["announced"] = stats.announced_generation.load(std::memory_order_relaxed);
   generation["rejected"] = stats.rejected_generation.load(std::memory_order_relaxed);
-  generation["rejected_reason"] = read_text(stats.rejected_reason);
+  generation["rejected_reason"] = shm::get_text(stats.rejected_reason);
   generation["workers_follow"] = workers_follow(stats);
   return generation;
 }
@@ -192,8 +158,8 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
   if (!flag.announce && flag.since == Generation::none) return {false, "it is in no generation yet"};
   if (speaker == SpeakerState::off) return {false, "[bgp] is off, so nothing is announced"};
   if (speaker != SpeakerState::established) {
-    const std::string error = read_text(stats.speaker_error);
-    return {false, fmt::format("the BGP session is not established ({}){}{}", to_text(speaker),
+    const std::string error = shm::get_text(stats.speaker_error);
+    return {false, fmt::format("the BGP session is not established ({}){}{}", shm::to_text(speaker),
                                error.empty() ? "" : ": ", error)};
   }
   const std::uint64_t announced = stats.announced_generation.load(std::memory_order_relaxed);
