@@ -128,4 +128,6 @@ every_packet_is_accounted_for() {
   status '.dataplane.counters[] | select(.value > 0) | "\(.name) \(.value)"'
 }
 
+# The status is up to a second old: what has just happened is waited for.
 counter() { status ".dataplane.counters[] | select(.name == \"$1\").value"; }
+counter_above() { [ "$(counter "$1")" -gt "$2" ]; }
