@@ -37,6 +37,7 @@ struct Options {
 
 std::vector<std::string> texts(const auto& values) {
   std::vector<std::string> out;
+  out.reserve(values.size());
   for (const auto& value : values) out.push_back(to_text(value));
   return out;
 }

@@ -77,17 +77,10 @@ struct Timer::Impl : std::enable_shared_from_this<Timer::Impl> {
 
 Timer::Timer(EventLoop& loop, std::function<void()> on_expiry)
     : impl_(std::make_shared<Impl>(loop, std::move(on_expiry))) {}
-Timer::~Timer() {
-  if (impl_) impl_->stop();
-}
+// The end of Impl cancels a wait that is under way.
+Timer::~Timer() = default;
 Timer::Timer(Timer&&) noexcept = default;
-Timer& Timer::operator=(Timer&& other) noexcept {
-  if (this != &other) {
-    if (impl_) impl_->stop();
-    impl_ = std::move(other.impl_);
-  }
-  return *this;
-}
+Timer& Timer::operator=(Timer&&) noexcept = default;
 void Timer::start(std::chrono::nanoseconds after) {
   impl_->start(after);
 }

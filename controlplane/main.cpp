@@ -50,11 +50,7 @@ void run(const std::string& config_path, config::LoadResult loaded) {
       number(control_plane.published()));
 }
 
-}  // namespace
-}  // namespace guideway::controlplane
-
-int main(int argc, char** argv) {
-  using namespace guideway;
+int run_program(int argc, char** argv) {
   CLI::App app{"Guideway's control plane: checks backends, builds tables, hands them to guideway-dataplane."};
   std::string config_path = "/etc/guideway/guideway.toml";
   app.add_option("--config", config_path, "the configuration file")->capture_default_str();
@@ -62,14 +58,21 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   config::LoadResult loaded = config::load_config(config_path);
-  if (controlplane::report_problems(loaded)) return 1;
-  controlplane::raise_descriptor_limit();
+  if (report_problems(loaded)) return 1;
+  raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more must not end us
+  run(config_path, std::move(loaded));
+  return 0;
+}
+
+}  // namespace
+}  // namespace guideway::controlplane
+
+int main(int argc, char** argv) {
   try {
-    controlplane::run(config_path, std::move(loaded));
+    return guideway::controlplane::run_program(argc, argv);
   } catch (const std::exception& error) {
-    controlplane::log(controlplane::Level::error, "{}", error.what());
+    guideway::controlplane::log_line(guideway::controlplane::Level::error, error.what());
     return 1;
   }
-  return 0;
 }

@@ -98,6 +98,7 @@ Eal::Eal(const config::Dataplane& config) {
   const HugepagePool hugepages = parse_hugepages(read_file("/proc/meminfo"));
   std::vector<std::string> arguments = eal_arguments(config, hugepages);
   std::vector<char*> argv;
+  argv.reserve(arguments.size());
   for (std::string& argument : arguments) argv.push_back(argument.data());
 
   redirect_dpdk_log();
@@ -116,7 +117,7 @@ Eal::~Eal() {
 
 std::string take_dpdk_complaint() {
   const std::scoped_lock lock(complaints.mutex);
-  const std::string clause = complaints.first.empty() ? "" : fmt::format("; DPDK says: {}", complaints.first);
+  std::string clause = complaints.first.empty() ? "" : fmt::format("; DPDK says: {}", complaints.first);
   complaints.first.clear();
   return clause;
 }

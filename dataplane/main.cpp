@@ -65,7 +65,7 @@ void run(const Options& options) {
   // Beyond this point no worker runs; what was opened is closed in reverse order.
 }
 
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   Options options;
   CLI::App app("Guideway's data plane: balances packets to VIPs over their backends.", "guideway-dataplane");
   app.add_option("--config", options.config, "the configuration file")->required();
@@ -74,18 +74,18 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed stderr must not end forwarding
-  try {
-    run(options);
-    return 0;
-  } catch (const std::exception& e) {
-    log::error("{}", e.what());
-    return 1;
-  }
+  run(options);
+  return 0;
 }
 
 }  // namespace
 }  // namespace guideway
 
 int main(int argc, char** argv) {
-  return guideway::main(argc, argv);
+  try {
+    return guideway::run_program(argc, argv);
+  } catch (const std::exception& e) {
+    guideway::log::write(guideway::log::Level::error, e.what());
+    return 1;
+  }
 }

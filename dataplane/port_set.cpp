@@ -100,7 +100,8 @@ PortSet::Open::Open(const config::Dataplane& dataplane, const config::Port& port
     settings.where += ", kernel path";
     kernel.emplace(settings);
   }
-  for (std::uint16_t queue = 0; queue < dataplane.worker_cores.size(); queue++) {
+  const auto workers = static_cast<std::uint16_t>(dataplane.worker_cores.size());
+  for (std::uint16_t queue = 0; queue < workers; queue++) {
     network_queues.emplace_back(network.id(), queue);
     if (kernel) kernel_queues.emplace_back(kernel->id(), queue);
   }

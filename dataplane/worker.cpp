@@ -35,7 +35,8 @@ void Worker::poll_network(const WorkerPort& port, const TablesView* view) {
   count_received();
   if (view != nullptr) run_stages(batch_, *view);
   sort_by_end();
-  for (std::size_t egress = 0; egress < ports_.size(); egress++)
+  // Without a view no stage ran, and nothing is to be forwarded.
+  for (std::size_t egress = 0; view != nullptr && egress < ports_.size(); egress++)
     if (forward_[egress].count > 0) forward(port, egress, *view);
   if (to_kernel_.count > 0) hand_to_kernel(port);
   if (dropped_.count > 0) release_dropped(port);

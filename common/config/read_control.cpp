@@ -11,13 +11,13 @@ namespace {
 constexpr std::size_t kRunDirBytesMax = sizeof(sockaddr_un::sun_path) - sizeof("/dataplane.sock");
 
 std::optional<std::string> directory(const Field& field) {
-  const auto path = text(field);
+  auto path = text(field);
   if (path && path->front() != '/') return field.error("must be an absolute path, not " + in_quotes(*path));
   return path;
 }
 
 std::optional<std::string> socket_directory(const Field& field) {
-  const auto path = directory(field);
+  auto path = directory(field);
   if (path && path->size() > kRunDirBytesMax)
     return field.error("is longer than " + std::to_string(kRunDirBytesMax) +
                        " bytes: its sockets' names would not fit");

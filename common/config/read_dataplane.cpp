@@ -18,7 +18,7 @@ constexpr std::size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
 
 // "auto", "steer", "copy", "none", or a DPDK device that the kernel has the other end of.
 std::optional<std::string> kernel_path(const Field& field) {
-  const auto path = text(field);
+  auto path = text(field);
   if (!path || path->starts_with("net_") || path->starts_with("virtio_user")) return path;
   const std::vector<std::string> words{"auto", "steer", "copy", "none"};
   if (std::find(words.begin(), words.end(), *path) != words.end()) return path;
@@ -27,7 +27,7 @@ std::optional<std::string> kernel_path(const Field& field) {
 }
 
 std::optional<std::string> interface_name(const Field& field) {
-  const auto name = text(field);
+  auto name = text(field);
   if (name && (name->size() > kInterfaceNameMax || name->find('/') != std::string::npos))
     return field.error("must be a kernel interface: at most 15 characters and no '/', not " + in_quotes(*name));
   return name;
@@ -37,7 +37,7 @@ void read_source_addresses(Section& section, Port& port) {
   std::vector<Located<IpAddress>> addresses;
   section.optional("source_addresses", addresses, one_or_list_of(located(unicast_address), 2));
   for (const auto& [address, place] : addresses) {
-    const auto same_family = [&](const IpAddress& other) { return other.family() == address.family(); };
+    const auto same_family = [family = address.family()](const IpAddress& other) { return other.family() == family; };
     if (std::any_of(port.source_addresses.begin(), port.source_addresses.end(), same_family))
       section.review().error(place, "source_addresses has two addresses of one family; keep one IPv4 and one IPv6");
     port.source_addresses.push_back(address);

@@ -5,10 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace guideway::config {
 namespace {
+
+std::string error_text() {
+  return std::generic_category().message(errno);
+}
 
 // At most one byte more than asked for, which tells a larger file.
 std::string read_all(int fd, std::string& text, std::size_t bytes_max) {
@@ -17,7 +21,7 @@ std::string read_all(int fd, std::string& text, std::size_t bytes_max) {
   while (used < text.size()) {
     const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::strerror(errno);
+    if (got < 0) return error_text();
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
   }
@@ -32,7 +36,7 @@ FileText read_file(const std::string& path, std::size_t bytes_max) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not block us
   struct stat status {};
   if (fd < 0 || ::fstat(fd, &status) != 0)
-    file.error = std::strerror(errno);
+    file.error = error_text();
   else if (!S_ISREG(status.st_mode))
     file.error = S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file";
   else

@@ -35,7 +35,7 @@ std::optional<StatusRange> status_range(const Field& field) {
 }
 
 std::optional<std::string> url_path(const Field& field) {
-  const auto path = text(field);
+  auto path = text(field);
   if (path && path->front() != '/') return field.error("must begin with '/', not " + in_quotes(*path));
   return path;
 }

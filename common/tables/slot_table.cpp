@@ -76,6 +76,7 @@ void draw_slots(std::vector<Claim>& claims, std::uint64_t weight_sum, std::uint6
   constexpr std::uint64_t kLn200Milli = 5298;  // 1000 · ln(1 / (1 - 0.995))
   const std::uint64_t rounds = kLn200Milli * slots.size() * weight_max / (1000 * weight_sum);
   std::vector<std::uint32_t> turns;
+  turns.reserve(claims.size());
   for (const Claim& claim : claims) turns.push_back(static_cast<std::uint32_t>(rounds * claim.weight / weight_max));
   for (const SlotEntry i : turn_order(claims, weight_max, turns)) {
     Claim& claim = claims[i];
@@ -92,6 +93,7 @@ void draw_slots(std::vector<Claim>& claims, std::uint64_t weight_sum, std::uint6
 void walk_slots(std::vector<Claim>& claims, std::uint64_t weight_max, std::vector<SlotEntry>& slots) {
   const auto slot_count = static_cast<std::uint32_t>(slots.size());
   std::vector<std::uint32_t> turns;
+  turns.reserve(claims.size());
   for (const Claim& claim : claims) turns.push_back(claim.missing);
   for (const SlotEntry i : turn_order(claims, weight_max, turns)) {
     Claim& claim = claims[i];

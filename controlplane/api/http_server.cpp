@@ -177,7 +177,8 @@ HttpServer::HttpServer(EventLoop& loop, const std::string& path, const std::stri
   impl_->accept();
 }
 HttpServer::~HttpServer() {
-  impl_->acceptor.close();
+  error_code ignored;
+  impl_->acceptor.close(ignored);
   for (const auto& each : impl_->connections)
     if (const auto connection = each.lock()) connection->close();
 }

@@ -32,8 +32,8 @@ class HttpServer {
  public:
   using Handler = std::function<Response(const Request&)>;
   static constexpr std::size_t kConnectionsMax = 64;
-  static constexpr std::size_t kBodyBytesMax = 64 * 1024;
-  static constexpr std::size_t kHeaderBytesMax = 8 * 1024;
+  static constexpr std::size_t kBodyBytesMax = 64 << 10;
+  static constexpr std::size_t kHeaderBytesMax = 8 << 10;
 
   // Binds `path` (its directory is created if need be), replacing a stale socket. `group`: who besides root may
   // connect; empty: nobody. Throws std::system_error or std::runtime_error with a sentence, for example when another

@@ -85,7 +85,7 @@ nlohmann::json ApiClient::request(bool is_post, const std::string& path, std::st
   } catch (const boost::system::system_error& error) {
     throw Unreachable(sentence(socket_path_, error.code()));
   }
-  const auto answer = nlohmann::json::parse(response.body(), nullptr, false);
+  auto answer = nlohmann::json::parse(response.body(), nullptr, false);
   if (!answer.is_object())
     throw Refused("what answers on " + socket_path_ + " is not guideway-controlplane; name its socket with --socket");
   if (response.result() == http::status::ok) return answer;

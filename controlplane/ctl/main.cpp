@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 
 #include "common/config/load.h"
@@ -33,7 +34,7 @@ Exit fail(Exit exit, const std::string& sentence) {
 }
 
 Output output_of(const Arguments& arguments) {
-  const char* no_color = std::getenv("NO_COLOR");
+  const char* no_color = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): there is one thread
   const bool wanted = no_color == nullptr || *no_color == '\0';
   return {arguments.json, {wanted && ::isatty(STDOUT_FILENO) == 1}};
 }
@@ -166,5 +167,9 @@ Exit run_command(int argc, char** argv) {
 }  // namespace guideway::ctl
 
 int main(int argc, char** argv) {
-  return static_cast<int>(guideway::ctl::run_command(argc, argv));
+  try {
+    return static_cast<int>(guideway::ctl::run_command(argc, argv));
+  } catch (const std::exception& error) {
+    return static_cast<int>(guideway::ctl::fail(guideway::ctl::Exit::failed, error.what()));
+  }
 }

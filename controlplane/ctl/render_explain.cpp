@@ -7,7 +7,7 @@ namespace guideway::ctl {
 namespace {
 
 std::string with_port(const Json& object, const char* address_key, const char* port_key) {
-  const auto text = object.at(address_key).get<std::string>();
+  auto text = object.at(address_key).get<std::string>();
   const auto address = parse_ip(text);
   if (!address || !object.contains(port_key) || object.at(port_key).is_null()) return text;
   return to_text_with_port(*address, object.at(port_key).get<std::uint16_t>());

@@ -7,7 +7,7 @@
 namespace guideway::ctl {
 
 std::string Style::paint(const std::string& text, Colour wanted) const {
-  const std::string safe = config::printable(text);
+  std::string safe = config::printable(text);
   if (!colour || wanted == Colour::none) return safe;
   const char* code = wanted == Colour::good ? "32" : wanted == Colour::bad ? "31" : wanted == Colour::odd ? "33" : "2";
   return std::string("\033[") + code + "m" + safe + "\033[0m";

@@ -19,7 +19,6 @@ namespace guideway::controlplane {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using asio::ip::tcp;
 using boost::system::error_code;
 using Done = std::function<void(const ProbeResult&)>;
 
