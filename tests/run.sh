@@ -2,14 +2,15 @@
 # Installs what is missing, builds, runs the tests:  tests/run.sh [SUITE …]
 # Suites: unit shm bpf packet e2e lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
 # code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread builds
-# with a sanitizer (in a build directory of its own).
+# with a sanitizer, in build-address-undefined or build-thread; tests/sanitize.sh does so with the suites and the
+# sanitizer's options that go together.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 for suite in "$@"; do
   case $suite in
     unit | shm | bpf | packet | e2e | lint) ;;
-    -h | --help) sed -n '2,5s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
     *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e lint" >&2; exit 2 ;;
   esac
 done
