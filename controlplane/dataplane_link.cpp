@@ -14,9 +14,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kRetry{100};
-// A data plane that accepts but does not greet costs us the wait for its greeting: not ten times a second.
-constexpr milliseconds kRetrySlowly{5000};
-constexpr milliseconds kGreetingIsSlow{500};
+// A data plane that accepts but does not greet costs us the wait for its greeting: not ten times a second for long.
+constexpr milliseconds kRetryMax{5000};
+constexpr milliseconds kGreetingIsSlow{100};
 
 }  // namespace
 
@@ -26,7 +26,8 @@ DataplaneLink::DataplaneLink(EventLoop& loop, std::string socket_path, std::func
       path_(std::move(socket_path)),
       on_connected_(std::move(on_connected)),
       on_lost_(std::move(on_lost)),
-      retry_timer_(loop, [this] { attempt(); }) {}
+      retry_timer_(loop, [this] { attempt(); }),
+      retry_after_(kRetry) {}
 
 void DataplaneLink::start() {
   attempt();
@@ -36,8 +37,12 @@ void DataplaneLink::attempt() {
   const auto begun = steady_clock::now();
   std::string why;
   auto greeting = shm::greet(path_, why);
-  if (!greeting) return retry(why, steady_clock::now() - begun > kGreetingIsSlow);
-  if (!take(std::move(*greeting), why)) return retry(why, true);
+  const bool costly = greeting.has_value() || steady_clock::now() - begun > kGreetingIsSlow;
+  if (!greeting || !take(std::move(*greeting), why)) {
+    retry_after_ = costly ? std::min(2 * retry_after_, kRetryMax) : kRetry;
+    return retry(why);
+  }
+  retry_after_ = kRetry;
   why_not_.clear();
   log(Level::info, "data plane connected, pid {}", pid());
   on_connected_();
@@ -71,7 +76,7 @@ void DataplaneLink::connection_ended() {
   current_->greeting.connection = {};
   current_ = nullptr;
   on_lost_();
-  retry("the data plane closed the connection: it ended or restarts", false);
+  retry("the data plane closed the connection: it ended or restarts");
 }
 
 void DataplaneLink::forget_dead(const Dataplane* dataplane) {
@@ -81,13 +86,13 @@ void DataplaneLink::forget_dead(const Dataplane* dataplane) {
   dataplanes_.remove_if([&](const Dataplane& each) { return &each == dataplane; });
   if (!was_current) return;
   on_lost_();
-  retry("the data plane died", false);
+  retry("the data plane died");
 }
 
-void DataplaneLink::retry(std::string why, bool slowly) {
+void DataplaneLink::retry(std::string why) {
   if (why != why_not_) log(Level::warning, "{}; trying again until it is there", why);
   why_not_ = std::move(why);
-  retry_timer_.start(slowly ? kRetrySlowly : kRetry);
+  retry_timer_.start(retry_after_);
 }
 
 bool DataplaneLink::offer(const shm::Descriptor& tables_read_only, std::string& why) {

@@ -7,6 +7,7 @@
 // Thread-safety: one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <list>
 #include <optional>
@@ -24,7 +25,7 @@ class DataplaneLink {
   DataplaneLink(EventLoop& loop, std::string socket_path, std::function<void()> on_connected,
                 std::function<void()> on_lost);
 
-  void start();  // one try at once, then every 100 ms while there is none
+  void start();  // one try at once, then more while there is none: at first 100 ms apart
 
   bool connected() const { return current_ != nullptr; }
   std::string why_not() const { return why_not_; }
@@ -52,7 +53,7 @@ class DataplaneLink {
   bool take(shm::Greeting greeting, std::string& why);
   void connection_ended();
   void forget_dead(const Dataplane* dataplane);
-  void retry(std::string why, bool slowly);
+  void retry(std::string why);
 
   EventLoop& loop_;
   std::string path_;
@@ -62,6 +63,7 @@ class DataplaneLink {
   std::list<Dataplane> dataplanes_;  // all that may still read
   Dataplane* current_ = nullptr;
   Timer retry_timer_;
+  std::chrono::milliseconds retry_after_;
 };
 
 }  // namespace guideway::controlplane

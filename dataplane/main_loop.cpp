@@ -37,6 +37,7 @@ MainLoop::MainLoop(const Parts& parts)
     : parts_(parts), steering_(parts.ports.steered_interfaces()), announcer_(parts.config.bgp) {}
 
 void MainLoop::run() {
+  parts_.handover.open();
   while (!parts_.signals.take()) {
     turn(std::chrono::steady_clock::now());
     wait();

@@ -31,7 +31,8 @@ struct Message {
 static_assert(sizeof(Message) == 16);
 
 constexpr std::size_t kDescriptorsMax = 2;
-constexpr std::chrono::milliseconds kWait{1000};
+constexpr std::chrono::milliseconds kGreetingWait{250};
+constexpr std::chrono::milliseconds kAnswerWait{1000};  // large tables are validated before the answer
 
 std::string errno_text() {
   return std::system_category().message(errno);
@@ -101,9 +102,8 @@ bool is_of(const Message& message, MessageType type) {
   return message.type == type && message.version == kHandoverVersion;
 }
 
-// Waits until the socket has something to say, at most kWait.
-bool wait_readable(const Descriptor& socket) {
-  const auto deadline = std::chrono::steady_clock::now() + kWait;
+bool wait_readable(const Descriptor& socket, std::chrono::milliseconds wait) {
+  const auto deadline = std::chrono::steady_clock::now() + wait;
   for (;;) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
@@ -141,7 +141,7 @@ Descriptor lock_path(const std::string& path) {
   return fd;
 }
 
-Descriptor listen_at(const std::string& path) {
+Descriptor bind_at(const std::string& path) {
   sockaddr_un address;
   if (!make_address(path, address)) {
     errno = ENAMETOOLONG;
@@ -151,8 +151,7 @@ Descriptor listen_at(const std::string& path) {
   if (!socket.valid()) throw_errno("cannot create a socket for " + path);
   fchmod(socket.get(), S_IRUSR | S_IWUSR);  // the file gets this mode from its first moment
   unlink(path.c_str());
-  if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      listen(socket.get(), 8) != 0)
+  if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     throw_errno("cannot serve at " + path);
   return socket;
 }
@@ -210,9 +209,13 @@ HandoverServer::HandoverServer(const std::string& path, Descriptor stats) : impl
   impl_->path = path;
   impl_->stats = std::move(stats);
   impl_->lock = lock_path(path);
-  impl_->listener = listen_at(path);
+  impl_->listener = bind_at(path);
   impl_->epoll = Descriptor(epoll_create1(EPOLL_CLOEXEC));
   if (!impl_->epoll.valid()) throw_errno("cannot create an epoll descriptor");
+}
+
+void HandoverServer::open() {
+  if (listen(impl_->listener.get(), 8) != 0) throw_errno("cannot serve at " + impl_->path);
   impl_->watch(impl_->listener);
 }
 
@@ -280,7 +283,8 @@ std::optional<Greeting> greet(const std::string& path, std::string& why) {
     return std::nullopt;
   }
   Received received;
-  if (!wait_readable(greeting.connection) || receive_message(greeting.connection, received) != Reception::message) {
+  if (!wait_readable(greeting.connection, kGreetingWait) ||
+      receive_message(greeting.connection, received) != Reception::message) {
     why = "the data plane at " + path + " does not answer; is it stuck or stopped?";
     return std::nullopt;
   }
@@ -297,7 +301,8 @@ AttachError offer(const Greeting& dataplane, const Descriptor& tables_read_only,
   Received received;
   if (!send_message(dataplane.connection, {MessageType::offer, kHandoverVersion, AttachError::none, 0},
                     {tables_read_only.get()}) ||
-      !wait_readable(dataplane.connection) || receive_message(dataplane.connection, received) != Reception::message ||
+      !wait_readable(dataplane.connection, kAnswerWait) ||
+      receive_message(dataplane.connection, received) != Reception::message ||
       !is_of(received.message, MessageType::answer)) {
     why = std::string("the data plane did not take the tables: ") + to_text(AttachError::no_answer);
     return AttachError::no_answer;

@@ -27,13 +27,17 @@ namespace guideway::shm {
 
 inline constexpr std::uint32_t kHandoverVersion = 1;
 
-// The data plane's end. Non-blocking: call serve() when fd() (an epoll descriptor) is readable, or now and then.
+// The data plane's end. Non-blocking: after open() call serve() when fd() (an epoll descriptor) is readable, or now and
+// then.
 class HandoverServer {
  public:
   // Binds `path`, replacing a stale socket; throws std::system_error with a sentence if another process serves there
   // (told by the lock on PATH.lock, so that nobody has to connect to find out).
   HandoverServer(const std::string& path, Descriptor stats);
   ~HandoverServer();
+  // Lets control planes in, who are turned away before: to start takes seconds, and they would wait for the greeting.
+  // Throws std::system_error.
+  void open();
   int fd() const;
   // `custody`: the tables descriptor to greet with (may be invalid). `offered` is called with each tables descriptor
   // that a control plane offers and returns how it was taken.
@@ -53,7 +57,8 @@ struct Greeting {
   Descriptor stats;
   Descriptor tables;  // in custody; invalid if there is none
 };
-// Connects and reads the greeting; waits at most 1 s for it. std::nullopt with `why` if nobody serves there.
+// Connects and reads the greeting; waits at most 250 ms for it, because the caller's loop stands still meanwhile.
+// std::nullopt with `why` if nobody serves there.
 std::optional<Greeting> greet(const std::string& path, std::string& why);
 // Offers tables and waits at most 1 s for the answer; AttachError::no_answer if none comes. Unless the result is none,
 // `why` says it in a sentence.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -25,12 +26,17 @@ using nlohmann::json;
 // The data plane's end of the contract: stats region, hand-over, gatekeeper and one worker; no packets.
 class Dataplane {
  public:
-  explicit Dataplane(const std::string& run_dir)
+  // Control planes may connect at once, but are greeted only after `silence`.
+  explicit Dataplane(const std::string& run_dir, std::chrono::milliseconds silence = {})
       : memory_(shm::create_sealed_memory("test-stats", stats_bytes(1, 64, 64))),
         mapping_(shm::map_whole(memory_, shm::Access::read_write)),
         gatekeeper_(describe(header())),
         server_(run_dir + "/dataplane.sock", shm::reopen(memory_, shm::Access::read_only)),
-        thread_([this] { run(); }) {}
+        thread_([this, silence] {
+          server_.open();
+          std::this_thread::sleep_for(silence);
+          run();
+        }) {}
   ~Dataplane() {
     stop_ = true;
     thread_.join();
@@ -233,6 +239,16 @@ TEST_F(ControlPlaneTest, ARestartedDataplaneGetsTheTablesAgain) {
   dataplane_.emplace(directory_);
   EXPECT_TRUE(wait([&] { return dataplane_->active() != 0; }));
   EXPECT_TRUE(followed());
+}
+
+TEST_F(ControlPlaneTest, ADataplaneThatWasStuckIsFoundSoonAfter) {
+  using std::chrono::steady_clock;
+  dataplane_.reset();
+  ASSERT_TRUE(wait([&] { return !control_plane_->dataplane().connected(); }));
+  const auto greets_at = steady_clock::now() + std::chrono::milliseconds(800);
+  dataplane_.emplace(directory_, std::chrono::milliseconds(800));
+  ASSERT_TRUE(wait([&] { return control_plane_->dataplane().connected(); }));
+  EXPECT_LT(steady_clock::now() - greets_at, std::chrono::seconds(2));
 }
 
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
