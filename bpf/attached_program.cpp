@@ -60,15 +60,15 @@ std::optional<AttachedProgram> AttachedProgram::find(const std::string& interfac
   found.mode_ = query.drv_prog_id != 0 ? XdpMode::native : XdpMode::generic;
   found.id_ = query.drv_prog_id != 0 ? query.drv_prog_id : query.skb_prog_id;
   if (found.id_ == 0) return std::nullopt;
-  found.program_ = UniqueFd(bpf_prog_get_fd_by_id(found.id_));
+  found.program_ = Descriptor(bpf_prog_get_fd_by_id(found.id_));
   if (!found.program_.valid()) throw std::runtime_error("cannot open the XDP program of " + interface + because(errno));
   found.name_ = program_info(found.program_.get(), found.map_ids_).name;
   return found;
 }
 
-UniqueFd AttachedProgram::map(const std::string& map_name) const {
+Descriptor AttachedProgram::map(const std::string& map_name) const {
   for (const std::uint32_t id : map_ids_) {
-    UniqueFd map(bpf_map_get_fd_by_id(id));
+    Descriptor map(bpf_map_get_fd_by_id(id));
     if (!map.valid()) continue;
     bpf_map_info info{};
     std::uint32_t size = sizeof info;

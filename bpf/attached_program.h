@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/unique_fd.h"
+#include "common/descriptor.h"
 
 namespace guideway::bpf {
 
@@ -31,7 +31,7 @@ class AttachedProgram {
   int fd() const { return program_.get(); }
 
   // The program's map of this name. Throws std::runtime_error when it has none.
-  UniqueFd map(const std::string& map_name) const;
+  Descriptor map(const std::string& map_name) const;
 
   // Takes the program off the interface, unless another one has taken its place meanwhile. Throws std::runtime_error.
   void detach() const;
@@ -41,7 +41,7 @@ class AttachedProgram {
   std::string name_;
   std::uint32_t id_ = 0;
   XdpMode mode_ = XdpMode::native;
-  UniqueFd program_;
+  Descriptor program_;
   std::vector<std::uint32_t> map_ids_;
 };
 

@@ -95,7 +95,7 @@ Skeleton load_program(const DecapSettings& settings, const std::optional<Attache
   if (!skeleton) fail("cannot read the decapsulation program", errno);
   if (predecessor) {
     // The library duplicates the descriptor, and refuses it at load if the map is of another size.
-    const UniqueFd counters = predecessor->map("counters");
+    const Descriptor counters = predecessor->map("counters");
     if (bpf_map__reuse_fd(skeleton->maps.counters, counters.get()) != 0)
       fail("cannot carry on with the counters of the program in place", errno);
     bpf_map__set_max_entries(skeleton->maps.counters, GUIDEWAY_DECAP_COUNTERS);

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "bpf/unique_fd.h"
+#include "common/descriptor.h"
 #include "guideway/address.h"
 
 namespace guideway::bpf {
@@ -35,9 +35,9 @@ class SteerMap {
   SteerCounters counters() const;
 
  private:
-  SteerMap(UniqueFd vips, UniqueFd counters) : vips_(std::move(vips)), counters_(std::move(counters)) {}
-  UniqueFd vips_;
-  UniqueFd counters_;
+  SteerMap(Descriptor vips, Descriptor counters) : vips_(std::move(vips)), counters_(std::move(counters)) {}
+  Descriptor vips_;
+  Descriptor counters_;
 };
 
 }  // namespace guideway::bpf

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "bpf/unique_fd.h"
+#include "common/descriptor.h"
 
 namespace guideway::bpf {
 
@@ -20,7 +20,7 @@ class SteerProgram {
   std::string path() const;
 
  private:
-  UniqueFd memory_;
+  Descriptor memory_;
 };
 
 // A data plane that was killed leaves the steering program on its interface (packets for VIPs then go to the kernel),

@@ -25,7 +25,7 @@ std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
   return warnings;
 }
 
-bool same_memory(const shm::Descriptor& a, const shm::Descriptor& b) {
+bool same_memory(const Descriptor& a, const Descriptor& b) {
   struct stat first {};
   struct stat second {};
   return fstat(a.get(), &first) == 0 && fstat(b.get(), &second) == 0 && first.st_dev == second.st_dev &&
@@ -219,7 +219,7 @@ void ControlPlane::connected() {
 
 // Tables in a data plane's custody are in force there: carry on with them, unless we have tables in force ourselves.
 void ControlPlane::take_or_create_tables() {
-  const shm::Descriptor& custody = link_.tables_in_custody();
+  const Descriptor& custody = link_.tables_in_custody();
   std::unique_ptr<shm::TablesWriter> writer;
   if (custody.valid() && publisher_.writer() != nullptr && same_memory(custody, publisher_.writer()->descriptor()))
     return;

@@ -95,7 +95,7 @@ void DataplaneLink::retry(std::string why) {
   retry_timer_.start(retry_after_);
 }
 
-bool DataplaneLink::offer(const shm::Descriptor& tables_read_only, std::string& why) {
+bool DataplaneLink::offer(const Descriptor& tables_read_only, std::string& why) {
   return shm::offer(current_->greeting, tables_read_only, why) == AttachError::none;
 }
 

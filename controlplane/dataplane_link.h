@@ -32,10 +32,10 @@ class DataplaneLink {
   std::uint32_t pid() const { return current_ ? current_->greeting.pid : 0; }
   // REQUIRES: connected().
   const StatsHeader& stats() const { return current_->stats(); }
-  const shm::Descriptor& tables_in_custody() const { return current_->greeting.tables; }
+  const Descriptor& tables_in_custody() const { return current_->greeting.tables; }
 
   // Hands over tables; on an error `why` says what is wrong. REQUIRES: connected().
-  bool offer(const shm::Descriptor& tables_read_only, std::string& why);
+  bool offer(const Descriptor& tables_read_only, std::string& why);
 
   // Over all data planes that are not proven dead, connected or not. kPinNone when there is none.
   std::uint64_t oldest_pin() const;

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "common/shm/segment_memory.h"
+#include "common/descriptor.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -80,7 +80,7 @@ IntentsFile::IntentsFile(const std::string& state_dir) : directory_(state_dir), 
 }
 
 Intents IntentsFile::load(std::string& warning) const {
-  const shm::Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
     if (errno == ENOENT) return {};
     fail("cannot open " + path_);
@@ -100,13 +100,13 @@ Intents IntentsFile::load(std::string& warning) const {
 void IntentsFile::store(const Intents& intents) const {
   const std::string aside = path_ + ".new";
   {
-    const shm::Descriptor file(open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const Descriptor file(open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file.valid()) fail("cannot create " + aside);
     write_all(file.get(), to_json_text(intents), aside);
     if (fsync(file.get()) != 0) fail("cannot sync " + aside);
   }
   if (rename(aside.c_str(), path_.c_str()) != 0) fail("cannot rename " + aside + " to " + path_);
-  const shm::Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid() || fsync(directory.get()) != 0) fail("cannot sync " + directory_);
 }
 

@@ -25,7 +25,7 @@ TerminationSignals::TerminationSignals() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  fd_ = shm::Descriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  fd_ = Descriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 bool TerminationSignals::take() {
@@ -69,7 +69,7 @@ void MainLoop::wait() {
 }
 
 void MainLoop::hand_over() {
-  parts_.handover.serve(parts_.gatekeeper.custody(), [&](shm::Descriptor tables) {
+  parts_.handover.serve(parts_.gatekeeper.custody(), [&](Descriptor tables) {
     const AttachError error = parts_.gatekeeper.attach(std::move(tables));
     if (error == AttachError::none)
       log::info("the control plane handed over its tables");

@@ -26,7 +26,7 @@ class TerminationSignals {
   bool take();
 
  private:
-  shm::Descriptor fd_;
+  Descriptor fd_;
 };
 
 class MainLoop {

@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/shm/segment_memory.h"
+#include "common/descriptor.h"
 #include "dataplane/start_error.h"
 
 namespace guideway {
 
 NetworkInterface look_at_interface(const std::string& name, const std::string& where) {
-  const shm::Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
   if (name.size() >= sizeof request.ifr_name)
     throw StartError("{}: the interface name \"{}\" is longer than {} characters", where, name,

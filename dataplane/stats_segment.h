@@ -21,13 +21,13 @@ class StatsSegment {
   WorkerStats worker(WorkerId w) { return stats_of(header(), w); }
   PortInfo& port(std::size_t position) { return header().ports[position]; }
   // To hand to others.
-  shm::Descriptor read_only_descriptor() const { return shm::reopen(memory_, shm::Access::read_only); }
+  Descriptor read_only_descriptor() const { return shm::reopen(memory_, shm::Access::read_only); }
 
   // The ports are described: readers may attach.
   void publish();
 
  private:
-  shm::Descriptor memory_;
+  Descriptor memory_;
   shm::Mapping mapping_;
 };
 

@@ -25,22 +25,6 @@ std::size_t round_up_to_page(std::size_t bytes) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (valid()) close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (valid()) close(fd_);
-}
-
-Descriptor Descriptor::duplicate() const {
-  return Descriptor(valid() ? fcntl(fd_, F_DUPFD_CLOEXEC, 0) : -1);
-}
-
 Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {

@@ -1,10 +1,10 @@
-// Sealed memfd segments: creating, mapping, and the descriptors that go with them.
+// Sealed memfd segments: creating and mapping.
 //
 // A segment's memfd is sealed against shrinking, growing and further sealing, mode 0600. The creator hands others a
 // read-only descriptor; a restarted writer (same user) re-opens it for writing. Mappings are pre-faulted and locked,
 // because seals do not stop hole punching and a worker must never take a page fault.
 //
-// Ownership: Descriptor and Mapping own their resource and release it on destruction. Thread-safety: none.
+// Ownership: a Mapping owns its pages and unmaps them on destruction. Thread-safety: none.
 #pragma once
 
 #include <cstddef>
@@ -12,32 +12,10 @@
 #include <span>
 #include <string>
 
+#include "common/descriptor.h"
 #include "guideway/segment.h"
 
 namespace guideway::shm {
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor();
-
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-  Descriptor duplicate() const;
-
- private:
-  int fd_ = -1;
-};
 
 enum class Access { read_only, read_write };
 

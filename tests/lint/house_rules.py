@@ -23,7 +23,7 @@ MAY_INCLUDE = [
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
     (r"bpf/.*\.bpf\.c", r"guideway/abi/.*"),
-    (r"bpf/.*", r"guideway/.*|common/net/.*|bpf/.*"),
+    (r"bpf/.*", r"guideway/.*|common/descriptor\.h|common/net/.*|bpf/.*"),
     (r"(tests|perf)/.*", r"(guideway|common|dataplane|controlplane|bpf)/.*|tests/.*"),
 ]
 # The leaf is for everybody: nothing in it allocates, does I/O or knows DPDK.

@@ -19,17 +19,6 @@ std::map<ino_t, std::span<std::byte>> mappings;
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (valid()) close(fd_);
-  fd_ = other.release();
-  return *this;
-}
-Descriptor::~Descriptor() {
-  if (valid()) close(fd_);
-}
-Descriptor Descriptor::duplicate() const {
-  return Descriptor(fcntl(fd_, F_DUPFD_CLOEXEC, 0));
-}
 Mapping::Mapping(Mapping&& other) noexcept : bytes_(other.bytes_) {}
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   bytes_ = other.bytes_;

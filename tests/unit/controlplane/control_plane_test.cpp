@@ -64,8 +64,7 @@ class Dataplane {
   void run() {
     auto worker = gatekeeper_.worker(WorkerId{0});
     while (!stop_) {
-      server_.serve(gatekeeper_.custody(),
-                    [this](shm::Descriptor tables) { return gatekeeper_.attach(std::move(tables)); });
+      server_.serve(gatekeeper_.custody(), [this](Descriptor tables) { return gatekeeper_.attach(std::move(tables)); });
       gatekeeper_.poll();
       worker.follow();
       add(stats_of(header(), WorkerId{0}).block->heartbeat, 1);
@@ -74,7 +73,7 @@ class Dataplane {
     worker.detach();
   }
 
-  shm::Descriptor memory_;
+  Descriptor memory_;
   shm::Mapping mapping_;
   shm::Gatekeeper gatekeeper_;
   shm::HandoverServer server_;

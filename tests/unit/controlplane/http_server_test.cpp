@@ -14,12 +14,11 @@
 #include <random>
 #include <thread>
 
-#include "common/shm/segment_memory.h"
+#include "common/descriptor.h"
 
 namespace guideway::controlplane::api {
 namespace {
 
-using shm::Descriptor;
 using std::chrono::steady_clock;
 
 class Client {

@@ -141,7 +141,7 @@ TEST(StatsSegment, IsNotReadyBeforeItIsPublished) {
   config.vips_max = 10;
   config.backends_max = 20;
   StatsSegment stats(config);
-  const shm::Descriptor descriptor = stats.read_only_descriptor();
+  const Descriptor descriptor = stats.read_only_descriptor();
   EXPECT_TRUE(shm::is_sealed(descriptor));
   const shm::Mapping reader = shm::map_whole(descriptor, shm::Access::read_only);
   EXPECT_EQ(check_stats(reader.bytes()), AttachError::not_ready);

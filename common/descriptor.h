@@ -1,0 +1,39 @@
+// A file descriptor that is closed when its owner goes out of scope.
+// Thread-safety: none.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace guideway {
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      if (valid()) close(fd_);
+      fd_ = other.release();
+    }
+    return *this;
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (valid()) close(fd_);
+  }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  Descriptor duplicate() const { return Descriptor(valid() ? fcntl(fd_, F_DUPFD_CLOEXEC, 0) : -1); }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace guideway
