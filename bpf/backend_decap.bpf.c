@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Unpacks on a backend what a load balancer packed: IPIP (4in4, 6in4, 4in6, 6in6) and GUE → the inner packet goes into
- * the local stack, which has the VIP on `lo`. bpf/decap_program.h loads it; docs/backend.md is for operators.
+ * Unpacks on a backend what a load balancer packed: IPIP (4in4, 6in4, 4in6, 6in6), GUE and GRE → the inner packet goes
+ * into the local stack, which has the VIP on `lo`. bpf/decap_program.h loads it; docs/backend.md is for operators.
  *
- *   is it encapsulated, for us? → from a friend? → whole? → outer checksums → GUE header → inner header → ECN → strip
+ *   is it encapsulated, for us? → from a friend? → whole? → outer checksums → GUE or GRE header → inner header → ECN
+ *   → strip
  *
  * Exactly one layer is taken off. Frames with a VLAN tag and packets with IPv6 extension headers in front of the inner
  * packet go to the stack as they are. Fragments of encapsulated packets are dropped: the stack could put them together
@@ -26,16 +27,16 @@
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(max_entries, GUIDEWAY_DECAP_SOURCES_MAX);
-  __type(key, struct guideway_decap_source);
-  __type(value, guideway_decap_present);
+  __type(key, struct guideway_prefix);
+  __type(value, guideway_present);
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } sources SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, GUIDEWAY_DECAP_LOCALS_MAX);
-  __type(key, struct guideway_decap_address);
-  __type(value, guideway_decap_present);
+  __type(key, struct guideway_address);
+  __type(value, guideway_present);
 } locals SEC(".maps");
 
 struct {
@@ -75,6 +76,14 @@ struct gue_header { /* draft-ietf-intarea-gue-09, variant 0 */
   __be16 flags;
 };
 
+struct gre_header { /* RFC 2784, section 2.1 */
+  __be16 flags_version;
+  __be16 protocol; /* an EtherType */
+};
+/* The version, which is 0, and the bits that say what RFC 1701 has and we do not know: checksum, key, sequence number
+ * and others. The bits between are reserved, and to be ignored. */
+#define GRE_UNKNOWN 0xfc07
+
 /* The outer headers, as far as they are read. Offsets are from the Ethernet header. */
 struct outer {
   __u32 payload;         /* offset of what is still packed */
@@ -86,8 +95,8 @@ struct outer {
   __u8 ecn;
   __u8 is_fragment;
   __u8 is_later_fragment; /* its L4 header is in another one */
-  struct guideway_decap_source source;
-  struct guideway_decap_address destination;
+  struct guideway_prefix source;
+  struct guideway_address destination;
 };
 
 /* Steps answer with the counter of the packet's end, or GO_ON. */
@@ -103,7 +112,8 @@ static __always_inline __u32 frame_bytes(struct xdp_md* ctx) {
   return (__u32)(ctx->data_end - ctx->data);
 }
 
-/* All outer headers end before this: Ethernet 14, IPv4 60, UDP 8, GUE 4; or IPv6 40 and its fragment header 8. */
+/* All outer headers end before this: Ethernet 14, IPv4 60, UDP 8, GUE 4; or IPv6 40, its fragment header 8, UDP and
+ * GUE. */
 #define OUTER_BYTES_MAX 128
 
 /* REQUIRES: offset < OUTER_BYTES_MAX. The mask says so to the verifier; the barrier keeps the compiler from dropping
@@ -192,11 +202,11 @@ static __always_inline int parse_outer_ipv4(struct xdp_md* ctx, struct outer* ou
   outer->ecn = ip->tos & 3;
   outer->is_fragment = (ip->frag_off & bpf_htons(IPV4_FRAGMENT)) != 0;
   outer->is_later_fragment = (ip->frag_off & bpf_htons(IPV4_OFFSET)) != 0;
-  outer->source.prefix.family = outer->destination.family = 4;
-  outer->source.prefix.address[10] = outer->source.prefix.address[11] = 0xff;
-  outer->destination.address[10] = outer->destination.address[11] = 0xff;
-  __builtin_memcpy(&outer->source.prefix.address[12], &ip->saddr, 4);
-  __builtin_memcpy(&outer->destination.address[12], &ip->daddr, 4);
+  outer->source.address.family = outer->destination.family = 4;
+  outer->source.address.bytes[10] = outer->source.address.bytes[11] = 0xff;
+  outer->destination.bytes[10] = outer->destination.bytes[11] = 0xff;
+  __builtin_memcpy(&outer->source.address.bytes[12], &ip->saddr, 4);
+  __builtin_memcpy(&outer->destination.bytes[12], &ip->daddr, 4);
   return 1;
 }
 
@@ -209,9 +219,9 @@ static __always_inline int parse_outer_ipv6(struct xdp_md* ctx, struct outer* ou
   outer->addresses_bytes = 32;
   outer->protocol = ip->nexthdr;
   outer->ecn = ip->flow_lbl[0] >> 4 & 3;
-  outer->source.prefix.family = outer->destination.family = 6;
-  __builtin_memcpy(outer->source.prefix.address, &ip->saddr, 16);
-  __builtin_memcpy(outer->destination.address, &ip->daddr, 16);
+  outer->source.address.family = outer->destination.family = 6;
+  __builtin_memcpy(outer->source.address.bytes, &ip->saddr, 16);
+  __builtin_memcpy(outer->destination.bytes, &ip->daddr, 16);
   if (ip->nexthdr == IPPROTO_FRAGMENT) {
     struct fragment_header* fragment = (void*)(ip + 1);
     if ((void*)(fragment + 1) > frame_end(ctx)) return 0;
@@ -227,7 +237,7 @@ static __always_inline int parse_outer_ipv6(struct xdp_md* ctx, struct outer* ou
 static __always_inline int parse_outer(struct xdp_md* ctx, struct outer* outer) {
   struct ethhdr* eth = frame(ctx);
   if ((void*)(eth + 1) > frame_end(ctx)) return 0;
-  outer->source.prefix_bits = 8 * sizeof outer->source.prefix;
+  outer->source.bits = GUIDEWAY_PREFIX_BITS_MAX;
   if (eth->h_proto == bpf_htons(ETH_P_IP)) return parse_outer_ipv4(ctx, outer);
   if (eth->h_proto == bpf_htons(ETH_P_IPV6)) return parse_outer_ipv6(ctx, outer);
   return 0;
@@ -244,6 +254,7 @@ static __always_inline int is_encapsulated(struct xdp_md* ctx, const struct oute
   const struct guideway_decap_config* wanted = bpf_map_lookup_elem(&config, &zero);
   if (!wanted) return 0;
   if (outer->protocol == IPPROTO_IPIP || outer->protocol == IPPROTO_IPV6) return wanted->ipip;
+  if (outer->protocol == IPPROTO_GRE) return wanted->gre;
   return is_gue(ctx, outer, wanted->gue_port);
 }
 
@@ -288,6 +299,21 @@ static __always_inline int open_gue(struct xdp_md* ctx, struct outer* outer) {
     outer->payload += sizeof *gue;
   }
   if (outer->protocol != IPPROTO_IPIP && outer->protocol != IPPROTO_IPV6) return GUIDEWAY_DECAP_UNSUPPORTED;
+  return GO_ON;
+}
+
+static __always_inline int open_gre(struct xdp_md* ctx, struct outer* outer) {
+  struct gre_header* gre = outer_at(ctx, outer->payload);
+  if ((void*)(gre + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  outer->payload += sizeof *gre;
+  if (outer->payload > outer->end) return GUIDEWAY_DECAP_MALFORMED;
+  if (gre->flags_version & bpf_htons(GRE_UNKNOWN)) return GUIDEWAY_DECAP_UNSUPPORTED;
+  if (gre->protocol == bpf_htons(ETH_P_IP))
+    outer->protocol = IPPROTO_IPIP;
+  else if (gre->protocol == bpf_htons(ETH_P_IPV6))
+    outer->protocol = IPPROTO_IPV6;
+  else
+    return GUIDEWAY_DECAP_UNSUPPORTED;
   return GO_ON;
 }
 
@@ -345,13 +371,16 @@ static __always_inline int decapsulate(struct xdp_md* ctx) {
     return GUIDEWAY_DECAP_PASSED;
   if (!bpf_map_lookup_elem(&sources, &outer.source)) return GUIDEWAY_DECAP_STRANGER;
 
-  const int with_gue = outer.protocol == IPPROTO_UDP;
+  const __u8 carrier = outer.protocol;
   int end = check_outer(ctx, &outer);
-  if (end == GO_ON && with_gue) end = open_gue(ctx, &outer);
+  if (end == GO_ON && carrier == IPPROTO_UDP) end = open_gue(ctx, &outer);
+  if (end == GO_ON && carrier == IPPROTO_GRE) end = open_gre(ctx, &outer);
   if (end == GO_ON) end = outer.protocol == IPPROTO_IPIP ? open_inner_ipv4(ctx, &outer) : open_inner_ipv6(ctx, &outer);
   if (end == GO_ON) end = strip(ctx, &outer);
   if (end != GO_ON) return end;
-  return with_gue ? GUIDEWAY_DECAP_GUE : GUIDEWAY_DECAP_IPIP;
+  return carrier == IPPROTO_UDP   ? GUIDEWAY_DECAP_GUE
+         : carrier == IPPROTO_GRE ? GUIDEWAY_DECAP_GRE
+                                  : GUIDEWAY_DECAP_IPIP;
 }
 
 SEC("xdp")

@@ -10,20 +10,15 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <system_error>
 
-#include "common/net/address_text.h"
+#include "bpf/map_key.h"
 
 namespace guideway::bpf {
 namespace {
-
-constexpr unsigned kFamilyBits = 32;
-constexpr unsigned kMappedBits = 96;  // in front of an IPv4 address in its IPv4-mapped form
-constexpr guideway_decap_present kPresent = 1;
 
 using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf::destroy)>;
 
@@ -31,30 +26,6 @@ using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf:
   throw std::runtime_error(
       what + ": " + std::generic_category().message(error) +
       (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : ""));
-}
-
-guideway_decap_address key_of(const IpAddress& address) {
-  guideway_decap_address key{};
-  key.family = static_cast<std::uint32_t>(address.family());
-  std::memcpy(key.address, address.bytes.data(), address.bytes.size());
-  return key;
-}
-
-IpAddress address_of(const guideway_decap_address& key) {
-  IpAddress address;
-  std::memcpy(address.bytes.data(), key.address, address.bytes.size());
-  return address;
-}
-
-guideway_decap_source key_of(const SourcePrefix& source) {
-  const unsigned mapped_bits = source.address.is_v4() ? kMappedBits : 0;
-  return {.prefix_bits = kFamilyBits + mapped_bits + source.bits, .prefix = key_of(source.address)};
-}
-
-SourcePrefix source_of(const guideway_decap_source& key) {
-  const unsigned mapped_bits = key.prefix.family == 4 ? kMappedBits : 0;
-  return {.address = address_of(key.prefix),
-          .bits = static_cast<std::uint8_t>(key.prefix_bits - kFamilyBits - mapped_bits)};
 }
 
 template <typename Key>
@@ -76,29 +47,34 @@ void put_all(const bpf_map* map, const std::vector<Key>& keys) {
 }
 
 void fill(const backend_decap_bpf& skeleton, const DecapSettings& settings) {
-  std::vector<guideway_decap_source> sources;
-  for (const SourcePrefix& source : settings.sources) sources.push_back(key_of(source));
+  std::vector<guideway_prefix> sources;
+  for (const IpPrefix& source : settings.sources) sources.push_back(key_of(source));
   put_all(skeleton.maps.sources, sources);
-  std::vector<guideway_decap_address> locals;
+  std::vector<guideway_address> locals;
   for (const IpAddress& local : settings.locals) locals.push_back(key_of(local));
   put_all(skeleton.maps.locals, locals);
 
-  const guideway_decap_config config{.gue_port = settings.gue_port, .ipip = settings.ipip, .reserved = 0};
+  const guideway_decap_config config{.gue_port = settings.gue_port, .ipip = settings.ipip, .gre = settings.gre};
   const std::uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
     fail("cannot write the configuration of the decapsulation program", errno);
 }
 
-// A loaded program with its settings, not attached yet. Its counters are those of `predecessor` where it has as many.
+bool counts_as_we_do(int counters) {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  return bpf_obj_get_info_by_fd(counters, &info, &size) == 0 && info.max_entries == GUIDEWAY_DECAP_COUNTERS;
+}
+
+// A loaded program with its settings, not attached yet. Its counters are those of `predecessor`, unless that is of a
+// release that counts other things.
 Skeleton load_program(const DecapSettings& settings, const std::optional<AttachedProgram>& predecessor) {
   Skeleton skeleton(backend_decap_bpf::open(), &backend_decap_bpf::destroy);
   if (!skeleton) fail("cannot read the decapsulation program", errno);
   if (predecessor) {
-    // The library duplicates the descriptor, and refuses it at load if the map is of another size.
-    const Descriptor counters = predecessor->map("counters");
-    if (bpf_map__reuse_fd(skeleton->maps.counters, counters.get()) != 0)
+    const Descriptor counters = predecessor->map("counters");  // the library duplicates the descriptor
+    if (counts_as_we_do(counters.get()) && bpf_map__reuse_fd(skeleton->maps.counters, counters.get()) != 0)
       fail("cannot carry on with the counters of the program in place", errno);
-    bpf_map__set_max_entries(skeleton->maps.counters, GUIDEWAY_DECAP_COUNTERS);
   }
   if (const int error = backend_decap_bpf::load(skeleton.get()); error != 0)
     fail("the kernel does not take the decapsulation program (Linux 5.10 or later is needed)", -error);
@@ -120,40 +96,16 @@ int attach_in(XdpMode mode, int index, int program, const AttachedProgram* prede
 const std::array<DecapCounter, GUIDEWAY_DECAP_COUNTERS> kDecapCounters{{
     {"ipip", "decapsulated from IPIP"},
     {"gue", "decapsulated from GUE"},
+    {"gre", "decapsulated from GRE"},
     {"passed", "not encapsulated, or not for us: to the stack untouched"},
     {"stranger", "encapsulated, but from no --source: dropped"},
     {"malformed", "encapsulated, but cut short or contradictory: dropped"},
     {"bad_checksum", "outer IPv4 header checksum or outer UDP checksum wrong: dropped"},
-    {"unsupported", "GUE variant, control message, flags or protocol that we do not know: dropped"},
-    {"fragment", "fragment of an encapsulated packet: dropped (the path's MTU is too small)"},
+    {"unsupported", "GUE or GRE with a version, flags or protocol that we do not know: dropped"},
+    {"fragment",
+     "fragment of an encapsulated packet: dropped (wanted: a larger MTU, or oversize = \"fragment-inner\")"},
     {"congestion", "congestion marked outside, not expressible inside (RFC 6040): dropped"},
 }};
-
-SourcePrefix parse_source(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  const auto address = parse_ip(text.substr(0, slash));
-  if (!address)
-    throw std::runtime_error("\"" + text + "\" is no address or prefix; write 192.0.2.0/24 or 2001:db8::/32");
-  const unsigned bits_max = address->is_v4() ? 32 : 128;
-  unsigned bits = bits_max;
-  if (slash != std::string::npos) {
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data() + slash + 1, end, bits);
-    if (error != std::errc{} || rest != end || bits > bits_max)
-      throw std::runtime_error("the prefix length in \"" + text + "\" must be 0 to " + std::to_string(bits_max));
-  }
-  IpAddress base = *address;
-  for (unsigned bit = 128 - bits_max + bits; bit < 128; bit++)
-    base.bytes[bit / 8] = static_cast<std::uint8_t>(base.bytes[bit / 8] & ~(0x80U >> bit % 8));
-  const SourcePrefix source{.address = base, .bits = static_cast<std::uint8_t>(bits)};
-  if (base != *address)
-    throw std::runtime_error("\"" + text + "\" has bits set behind its prefix; write " + to_text(source));
-  return source;
-}
-
-std::string to_text(const SourcePrefix& source) {
-  return to_text(source.address) + "/" + std::to_string(source.bits);
-}
 
 std::vector<IpAddress> addresses_of(const std::string& interface) {
   interface_index(interface);
@@ -211,12 +163,18 @@ std::optional<AttachedProgram> find_decap(const std::string& interface) {
 }
 
 DecapStatus status_of(const AttachedProgram& program) {
+  const Descriptor counters = program.map("counters");
+  if (!counts_as_we_do(counters.get()))
+    throw std::runtime_error(
+        "the decapsulation program in place is of another release and counts other things; run `guideway-backend "
+        "attach` "
+        "again to replace it, without a gap");
   DecapStatus status;
   status.program_id = program.id();
   status.mode = program.mode();
-  for (const auto& key : keys_in<guideway_decap_source>(program.map("sources").get()))
-    status.settings.sources.push_back(source_of(key));
-  for (const auto& key : keys_in<guideway_decap_address>(program.map("locals").get()))
+  for (const auto& key : keys_in<guideway_prefix>(program.map("sources").get()))
+    status.settings.sources.push_back(prefix_of(key));
+  for (const auto& key : keys_in<guideway_address>(program.map("locals").get()))
     status.settings.locals.push_back(address_of(key));
   std::ranges::sort(status.settings.sources);
   std::ranges::sort(status.settings.locals);
@@ -227,7 +185,8 @@ DecapStatus status_of(const AttachedProgram& program) {
     fail("cannot read the configuration of the decapsulation program", errno);
   status.settings.gue_port = config.gue_port;
   status.settings.ipip = config.ipip != 0;
-  status.counters = read_counters(program.map("counters").get(), GUIDEWAY_DECAP_COUNTERS);
+  status.settings.gre = config.gre != 0;
+  status.counters = read_counters(counters.get(), GUIDEWAY_DECAP_COUNTERS);
   return status;
 }
 

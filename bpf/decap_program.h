@@ -23,20 +23,12 @@ namespace guideway::bpf {
 
 inline constexpr const char* kDecapProgramName = "backend_decap";
 
-struct SourcePrefix {
-  IpAddress address;
-  std::uint8_t bits = 0;  // of the address' own family: 0…32 or 0…128
-  friend auto operator<=>(const SourcePrefix&, const SourcePrefix&) = default;
-};
-// "192.0.2.0/24", "2001:db8::/32", or an address alone. Throws also when bits are set behind the prefix.
-SourcePrefix parse_source(const std::string& text);
-std::string to_text(const SourcePrefix& source);
-
 struct DecapSettings {
-  std::vector<SourcePrefix> sources;  // who may send us encapsulated packets
+  std::vector<IpPrefix> sources;      // who may send us encapsulated packets
   std::vector<IpAddress> locals;      // the outer destinations that are ours
   std::uint16_t gue_port = kGuePort;  // 0: GUE is left alone
   bool ipip = true;
+  bool gre = true;
 };
 
 struct DecapCounter {

@@ -30,6 +30,7 @@ struct Options {
   std::vector<std::string> locals;
   std::uint16_t gue_port = kGuePort;
   bool no_ipip = false;
+  bool no_gre = false;
   std::string mode = "auto";
   bool pin = false;
   bool json = false;
@@ -56,6 +57,7 @@ void print_json(const std::string& interface, const DecapStatus& status) {
   const auto pins = pins_of(interface);
   out["pins"] = pins ? nlohmann::ordered_json(*pins) : nlohmann::ordered_json();
   out["ipip"] = status.settings.ipip;
+  out["gre"] = status.settings.gre;
   out["gue_port"] = status.settings.gue_port;
   out["sources"] = texts(status.settings.sources);
   out["locals"] = texts(status.settings.locals);
@@ -67,6 +69,7 @@ void print_text(const std::string& interface, const DecapStatus& status) {
   const auto& settings = status.settings;
   fmt::print("{}: decapsulation attached, {} mode, program {}\n", interface, to_text(status.mode), status.program_id);
   fmt::print("  IPIP     {}\n", settings.ipip ? "yes" : "no");
+  fmt::print("  GRE      {}\n", settings.gre ? "yes" : "no");
   fmt::print("  GUE      {}\n", settings.gue_port != 0 ? fmt::format("port {}", settings.gue_port) : "no");
   fmt::print("  sources  {}\n", fmt::join(texts(settings.sources), " "));
   fmt::print("  locals   {}\n", fmt::join(texts(settings.locals), " "));
@@ -90,9 +93,15 @@ int status(const Options& options) {
   return 0;
 }
 
+IpPrefix source_of(const std::string& text) {
+  std::string why;
+  if (const auto source = parse_prefix(text, why)) return *source;
+  throw std::runtime_error("--source \"" + text + "\" " + why);
+}
+
 DecapSettings settings_of(const Options& options) {
   DecapSettings settings;
-  for (const std::string& text : options.sources) settings.sources.push_back(parse_source(text));
+  for (const std::string& text : options.sources) settings.sources.push_back(source_of(text));
   for (const std::string& text : options.locals) {
     const auto address = parse_ip(text);
     if (!address) throw std::runtime_error("--local \"" + text + "\" is no address; write 192.0.2.1 or 2001:db8::1");
@@ -104,8 +113,10 @@ DecapSettings settings_of(const Options& options) {
                              " has no address, so no tunnel can end there; give it one, or name others with --local");
   settings.gue_port = options.gue_port;
   settings.ipip = !options.no_ipip;
-  if (!settings.ipip && settings.gue_port == 0)
-    throw std::runtime_error("--no-ipip and --gue-port 0 leave nothing to decapsulate; leave one of them out");
+  settings.gre = !options.no_gre;
+  if (!settings.ipip && !settings.gre && settings.gue_port == 0)
+    throw std::runtime_error(
+        "--no-ipip, --no-gre and --gue-port 0 leave nothing to decapsulate; leave one of them out");
   return settings;
 }
 
@@ -140,7 +151,7 @@ int detach(const Options& options) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Decapsulation of load-balanced packets (IPIP, GUE) on a backend's interface"};
+  CLI::App app{"Decapsulation of load-balanced packets (IPIP, GUE, GRE) on a backend's interface"};
   app.require_subcommand(1);
   Options options;
   const auto subcommand = [&](const char* name, const char* what) {
@@ -156,6 +167,7 @@ int run(int argc, char** argv) {
                              "our address that tunnels end at (repeatable; default: the interface's addresses now)");
   attach_command->add_option("--gue-port", options.gue_port, "UDP port of GUE; 0: no GUE")->capture_default_str();
   attach_command->add_flag("--no-ipip", options.no_ipip, "leave IPIP alone");
+  attach_command->add_flag("--no-gre", options.no_gre, "leave GRE alone");
   attach_command->add_option("--mode", options.mode, "where XDP runs: native in the driver, generic in the stack")
       ->check(CLI::IsMember({"auto", "native", "generic"}))
       ->capture_default_str();

@@ -2,40 +2,17 @@
 
 #include <bpf/bpf.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
-#include <cstring>
-#include <set>
 #include <stdexcept>
 #include <system_error>
 
 #include "bpf/attached_program.h"
-#include "guideway/abi/xsk_steer.h"
+#include "bpf/map_key.h"
 
 namespace guideway::bpf {
-namespace {
 
-// The bytes of a guideway_steer_key, which has no padding: they compare as the kernel's hash map does.
-using Key = std::array<std::uint8_t, sizeof(guideway_steer_key)>;
-static_assert(sizeof(guideway_steer_key) == 20);
-
-Key key_of(const IpAddress& vip) {
-  guideway_steer_key key{};
-  std::memcpy(key.address, vip.bytes.data(), vip.bytes.size());
-  key.family = static_cast<std::uint8_t>(vip.family());
-  return std::bit_cast<Key>(key);
-}
-
-std::set<Key> keys_in(int map) {
-  std::set<Key> keys;
-  Key key{};
-  for (const void* previous = nullptr; bpf_map_get_next_key(map, previous, key.data()) == 0; previous = key.data())
-    keys.insert(key);
-  return keys;
-}
-
-}  // namespace
+static_assert(sizeof(guideway_prefix) == 24);
 
 SteerMap SteerMap::open(const std::string& interface) {
   const auto program = AttachedProgram::find(interface);
@@ -49,19 +26,29 @@ SteerMap SteerMap::open(const std::string& interface) {
   return {program->map("vips"), program->map("counters")};
 }
 
-void SteerMap::set(std::span<const IpAddress> vips) const {
-  std::set<Key> wanted;
-  for (const IpAddress& vip : vips) wanted.insert(key_of(vip));
-  const std::set<Key> present = keys_in(vips_.get());
+SteerMap::SteerMap(Descriptor vips, Descriptor counters) : vips_(std::move(vips)), counters_(std::move(counters)) {
+  Key key{};
+  for (const void* previous = nullptr; bpf_map_get_next_key(vips_.get(), previous, key.data()) == 0;
+       previous = key.data())
+    steered_.insert(key);
+}
 
-  const guideway_steer_value yes = 1;
+void SteerMap::add(const Key& key, std::size_t wanted) {
+  if (bpf_map_update_elem(vips_.get(), key.data(), &kPresent, BPF_ANY) != 0)
+    throw std::runtime_error("cannot steer one more of " + std::to_string(wanted) +
+                             " VIP prefixes: " + std::generic_category().message(errno) +
+                             "; the steering program holds " + std::to_string(GUIDEWAY_STEER_VIPS_MAX));
+  steered_.insert(key);
+}
+
+void SteerMap::set(std::span<const IpPrefix> vips) {
+  std::set<Key> wanted;
+  for (const IpPrefix& vip : vips) wanted.insert(std::bit_cast<Key>(key_of(vip)));
   for (const Key& key : wanted)
-    if (!present.contains(key) && bpf_map_update_elem(vips_.get(), key.data(), &yes, BPF_ANY) != 0)
-      throw std::runtime_error("cannot steer one more of " + std::to_string(wanted.size()) +
-                               " VIP addresses: " + std::generic_category().message(errno) +
-                               "; the steering program holds " + std::to_string(GUIDEWAY_STEER_VIPS_MAX));
-  for (const Key& key : present)
-    if (!wanted.contains(key)) bpf_map_delete_elem(vips_.get(), key.data());
+    if (!steered_.contains(key)) add(key, wanted.size());
+  std::erase_if(steered_, [&](const Key& key) {
+    return !wanted.contains(key) && bpf_map_delete_elem(vips_.get(), key.data()) == 0;
+  });
 }
 
 SteerCounters SteerMap::counters() const {

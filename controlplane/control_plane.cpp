@@ -136,7 +136,8 @@ Intent ControlPlane::intent_of(const BackendName& backend) const {
 // ---- deciding ------------------------------------------------------------------------------------------------------
 
 DesiredTables ControlPlane::decide_now() {
-  desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), vip_indices_, backend_indices_});
+  desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
+                     vip_indices_, backend_indices_});
   note_states();
   return desired_.tables;
 }
@@ -171,7 +172,7 @@ std::string ControlPlane::state_reason(const config::Pool& pool, const config::B
       return intent.reason.empty() ? "drained by an operator" : "drained by an operator: " + intent.reason;
     }
     case BackendState::unreachable:
-      return trouble;
+      return trouble.empty() ? "it is behind a gateway, and l2dsr needs it on the link of the port" : trouble;
     case BackendState::up:
       return trouble.empty() ? last_result : last_result + "; " + trouble;
     case BackendState::down:
@@ -187,22 +188,22 @@ ControlPlane::WallTime ControlPlane::state_since(const BackendName& backend) con
 }
 
 void ControlPlane::note_announcements() {
-  std::map<IpAddress, bool> wanted;
-  for (const DesiredVip& vip : desired_.tables.vips) wanted[vip.address] |= vip.announce;
-  std::map<IpAddress, AnnounceFlag> flags;
-  for (const auto& [address, announce] : wanted) {
-    const auto known = announce_flags_.find(address);
+  std::map<IpPrefix, bool> wanted;
+  for (const DesiredVip& vip : desired_.tables.vips) wanted[vip.prefix] |= vip.announce;
+  std::map<IpPrefix, AnnounceFlag> flags;
+  for (const auto& [prefix, announce] : wanted) {
+    const auto known = announce_flags_.find(prefix);
     const bool same = known != announce_flags_.end() && known->second.announce == announce;
-    flags.emplace(address, same ? known->second : AnnounceFlag{announce, published()});
+    flags.emplace(prefix, same ? known->second : AnnounceFlag{announce, published()});
     if (!same && (announce || known != announce_flags_.end()))
-      log(Level::info, "VIP {} {} from generation {} on", to_text(address),
+      log(Level::info, "VIP {} {} from generation {} on", to_text(prefix),
           announce ? "is to be announced" : "is not to be announced", number(published()));
   }
   announce_flags_ = std::move(flags);
 }
 
-ControlPlane::AnnounceFlag ControlPlane::announce_flag(const IpAddress& address) const {
-  const auto found = announce_flags_.find(address);
+ControlPlane::AnnounceFlag ControlPlane::announce_flag(const IpPrefix& prefix) const {
+  const auto found = announce_flags_.find(prefix);
   return found == announce_flags_.end() ? AnnounceFlag{} : found->second;
 }
 
@@ -250,9 +251,9 @@ void ControlPlane::inherit_from_live() {
   for (const auto& [key, index] : inheritance.vip_indices) vip_indices_.recover(key, index);
   for (const auto& [key, index] : inheritance.backend_indices) backend_indices_.recover(key, index);
   for (const auto& [address, egress] : inheritance.egress) next_hops_.remember(address, egress);
-  health_.assume_up(inheritance.serving);
+  health_.assume(inheritance.health);
   for (const VipRecord& vip : view->vips) {
-    AnnounceFlag& flag = announce_flags_[vip.address];
+    AnnounceFlag& flag = announce_flags_[{vip.address, vip.prefix_bits}];
     flag = {flag.announce || (vip.flags & kVipAnnounce) != 0, view->generation};
   }
   follow_config();

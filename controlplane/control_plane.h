@@ -66,12 +66,12 @@ class ControlPlane {
   Generation published() const;
   WallTime state_since(const BackendName& backend) const;
   std::string state_reason(const config::Pool& pool, const config::Backend& backend, BackendState state) const;
-  // Since which generation the address is announced, or is not.
+  // Since which generation the prefix is announced, or is not.
   struct AnnounceFlag {
     bool announce = false;
     Generation since = Generation::none;
   };
-  AnnounceFlag announce_flag(const IpAddress& address) const;
+  AnnounceFlag announce_flag(const IpPrefix& prefix) const;
   std::vector<std::string> warnings() const;
 
  private:
@@ -109,7 +109,7 @@ class ControlPlane {
   StatsIndices<BackendKey> backend_indices_;
   DesiredState desired_;
   std::map<BackendName, StateSince> states_;
-  std::map<IpAddress, AnnounceFlag> announce_flags_;
+  std::map<IpPrefix, AnnounceFlag> announce_flags_;
 
   Publisher publisher_;
   HealthChecker health_;

@@ -1,7 +1,6 @@
 #include "controlplane/desired_state.h"
 
-#include <algorithm>
-#include <set>
+#include "common/tables/from_config.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -11,6 +10,13 @@ Health health_of(const Facts& facts, const config::Pool& pool, const config::Bac
   if (check == nullptr) return Health::up;
   const auto found = facts.health.find({backend.address, check->name});
   return found == facts.health.end() ? Health::unknown : found->second;
+}
+
+// nullptr: there is no way out to it. A router would send a packet that is still for the VIP back to us.
+const Egress* egress_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
+  if (pool.encap == Encap::l2dsr && facts.behind_gateway.contains(backend.address)) return nullptr;
+  const auto found = facts.egress.find(backend.address);
+  return found == facts.egress.end() ? nullptr : &found->second;
 }
 
 BackendState state_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
@@ -24,7 +30,7 @@ BackendState state_of(const Facts& facts, const config::Pool& pool, const config
     case Health::up:
       break;
   }
-  return facts.egress.contains(backend.address) ? BackendState::up : BackendState::unreachable;
+  return egress_of(facts, pool, backend) != nullptr ? BackendState::up : BackendState::unreachable;
 }
 
 BackendDecision decide_backend(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
@@ -34,35 +40,14 @@ BackendDecision decide_backend(const Facts& facts, const config::Pool& pool, con
   return {state, state == BackendState::up ? intent.weight.value_or(backend.weight) : 0U};
 }
 
-DesiredBackend to_desired(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
-                          const BackendDecision& decision) {
-  DesiredBackend desired;
-  desired.address = backend.address;
-  desired.weight = decision.weight;
-  desired.stats_index = facts.backend_indices.at({pool.name, backend.address});
-  const auto egress = facts.egress.find(backend.address);
-  if (egress != facts.egress.end()) desired.egress = egress->second;
-  return desired;
-}
-
-// The addresses with at least one service that can be served now.
-std::set<IpAddress> usable_addresses(const config::Config& config, const DesiredState& state) {
-  std::set<IpAddress> usable;
-  for (const config::Vip& vip : config.vips)
-    if (std::ranges::any_of(state.backends[vip.pool], &BackendDecision::usable)) usable.insert(vip.address);
-  return usable;
-}
-
-bool announce(const config::Vip& vip, const std::set<IpAddress>& usable) {
-  switch (vip.announce) {
-    case config::Announce::always:
-      return true;
-    case config::Announce::never:
-      return false;
-    case config::Announce::healthy:
-      return usable.contains(vip.address);
-  }
-  return false;
+BackendNow known_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
+                    const BackendDecision& decision) {
+  BackendNow now;
+  now.weight = decision.weight;
+  now.alive = health_of(facts, pool, backend) != Health::down;
+  now.stats_index = facts.backend_indices.at({pool.name, backend.address});
+  if (const Egress* egress = egress_of(facts, pool, backend); egress != nullptr) now.egress = *egress;
+  return now;
 }
 
 }  // namespace
@@ -92,22 +77,18 @@ const config::HealthCheck* health_check_of(const config::Config& config, const c
 DesiredState decide(const Facts& facts) {
   const config::Config& config = facts.config;
   DesiredState state;
-  state.tables.hash_secret = config.flow_hash.secret;
-  state.tables.config_digest = config.digest;
+  std::vector<std::vector<BackendNow>> backends;
   for (const config::Pool& pool : config.pools) {
-    DesiredPool& desired = state.tables.pools.emplace_back();
-    desired.encap = pool.encap;
-    desired.slot_count = pool.slots;
     auto& decisions = state.backends.emplace_back();
+    auto& known = backends.emplace_back();
     for (const config::Backend& backend : pool.backends) {
       decisions.push_back(decide_backend(facts, pool, backend));
-      desired.backends.push_back(to_desired(facts, pool, backend, decisions.back()));
+      known.push_back(known_of(facts, pool, backend, decisions.back()));
     }
   }
-  const std::set<IpAddress> usable = usable_addresses(config, state);
-  for (const config::Vip& vip : config.vips)
-    state.tables.vips.push_back({vip.address, vip.port, vip.protocol, static_cast<std::uint32_t>(vip.pool),
-                                 facts.vip_indices.at(key_of(vip)), announce(vip, usable), vip.unserved});
+  std::vector<std::uint32_t> vip_indices;
+  for (const config::Vip& vip : config.vips) vip_indices.push_back(facts.vip_indices.at(key_of(vip)));
+  state.tables = tables_from_config(config, backends, vip_indices);
   return state;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,13 @@ struct HealthTarget {
 };
 
 struct ServiceKey {
-  IpAddress address;
+  IpPrefix prefix;
   std::uint16_t port = 0;
   IpProto protocol = IpProto::tcp;
   friend auto operator<=>(const ServiceKey&, const ServiceKey&) = default;
 };
 inline ServiceKey key_of(const config::Vip& vip) {
-  return {vip.address, vip.port, vip.protocol};
+  return {vip.prefix, vip.port, vip.protocol};
 }
 
 struct BackendKey {
@@ -49,6 +50,7 @@ struct Facts {
   const Intents& intents;
   const std::map<HealthTarget, Health>& health;  // absent: unknown
   const std::map<IpAddress, Egress>& egress;     // by backend address; absent: no next hop
+  const std::set<IpAddress>& behind_gateway;     // of them, those that l2dsr cannot reach
   const StatsIndices<ServiceKey>& vip_indices;
   const StatsIndices<BackendKey>& backend_indices;
 };

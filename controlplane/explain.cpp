@@ -18,6 +18,32 @@ std::uint64_t hash_of(const TablesView& view, const Flow& flow) {
   return flow_hash(view.hash_keys, FlowKey6{flow.source.bytes, flow.destination.bytes, ports, flow.protocol});
 }
 
+bool is_own_source(const TablesView& view, const Flow& flow) {
+  const VipMatch source =
+      flow.source.is_v4() ? find_address4(view, flow.source.v4()) : find_address6(view, flow.source.bytes);
+  return source.pool == PoolId::own;
+}
+
+bool is_gue(const Flow& flow) {
+  return flow.protocol == IpProto::udp && flow.destination_port == kGuePort;
+}
+
+Verdict verdict_beside_vips(const TablesView& view, const Flow& flow, bool to_own_address) {
+  if (is_gue(flow) && to_own_address) return Verdict::drop_encapsulated;
+  if (is_gue(flow) && is_own_source(view, flow)) return Verdict::drop_returned;
+  return Verdict::to_kernel;
+}
+
+Verdict verdict_unserved(const Flow& flow, Unserved unserved) {
+  if (is_gue(flow)) return Verdict::drop_encapsulated;
+  if (unserved == Unserved::kernel) return Verdict::to_kernel;
+  return unserved == Unserved::reject ? Verdict::answered_unserved : Verdict::drop_unserved;
+}
+
+Verdict verdict_without_backend(NoBackend no_backend) {
+  return no_backend == NoBackend::reject ? Verdict::answered_no_backend : Verdict::drop_no_backend;
+}
+
 }  // namespace
 
 const char* to_text(Verdict verdict) {
@@ -26,10 +52,18 @@ const char* to_text(Verdict verdict) {
       return "forward";
     case Verdict::to_kernel:
       return "to_kernel";
+    case Verdict::drop_encapsulated:
+      return "drop_encapsulated";
+    case Verdict::drop_returned:
+      return "drop_returned";
     case Verdict::drop_unserved:
       return "drop_unserved";
     case Verdict::drop_no_backend:
       return "drop_no_backend";
+    case Verdict::answered_unserved:
+      return "answered_unserved";
+    case Verdict::answered_no_backend:
+      return "answered_no_backend";
   }
   return "?";
 }
@@ -37,18 +71,22 @@ const char* to_text(Verdict verdict) {
 Explanation explain(const TablesView& view, const Flow& flow) {
   Explanation e;
   const VipMatch match = find_vip(view, flow);
+  e.own = match.pool == PoolId::own;
   e.vip = vip_record(view, match.vip);
-  if (e.vip == nullptr) return e;
+  if (e.vip == nullptr) {
+    e.verdict = verdict_beside_vips(view, flow, e.own);
+    return e;
+  }
   const PoolView* pool = pool_view(view, match.pool);
   if (pool == nullptr) {
-    e.verdict = e.vip->unserved == Unserved::kernel ? Verdict::to_kernel : Verdict::drop_unserved;
+    e.verdict = verdict_unserved(flow, e.vip->unserved);
     return e;
   }
   e.vip_index = index(match.vip);
   e.pool = index(match.pool);
   e.hash = hash_of(view, flow);
   e.slot_count = pool->slot_count;
-  e.verdict = Verdict::drop_no_backend;
+  e.verdict = verdict_without_backend(e.vip->no_backend);
   const BackendRecord* backend = select_backend(*pool, e.hash);
   if (backend == nullptr) return e;
   e.slot = slot_of(e.hash, pool->slot_count);

@@ -1,5 +1,6 @@
-// Which VIP, slot and backend a flow gets, and why: the packet path's own lookups (guideway/tables_view.h) over the
-// live tables. Thread-safety: pure function.
+// What becomes of a flow's packets, and why: the packet path's own lookups (guideway/tables_view.h) over the live
+// tables, and the rules of docs/packet_policy.md that need no more than addresses and ports.
+// Thread-safety: pure function.
 #pragma once
 
 #include <optional>
@@ -18,9 +19,19 @@ struct Flow {
 };
 
 struct Explanation {
-  enum class Verdict { forward, to_kernel, drop_unserved, drop_no_backend };
+  enum class Verdict {
+    forward,
+    to_kernel,
+    drop_encapsulated,
+    drop_returned,
+    drop_unserved,
+    drop_no_backend,
+    answered_unserved,
+    answered_no_backend,
+  };
   Verdict verdict = Verdict::to_kernel;
-  const VipRecord* vip = nullptr;          // the address is a VIP
+  bool own = false;                        // the destination is an address of ours, a source of outer headers
+  const VipRecord* vip = nullptr;          // the address is a VIP's
   std::optional<std::uint32_t> vip_index;  // the service: position in the tables
   std::optional<std::uint32_t> pool;       // position in the tables
   std::uint64_t hash = 0;                  // from here on: only with a pool

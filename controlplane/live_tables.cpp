@@ -5,16 +5,25 @@
 namespace guideway::controlplane {
 namespace {
 
+ServiceKey service_of(const VipRecord& vip) {
+  return {{vip.address, vip.prefix_bits}, vip.port.host(), vip.protocol};
+}
+
 // Which pool of the configuration each live pool is.
 std::map<std::uint32_t, const config::Pool*> match_pools(const TablesView& view, const config::Config& config) {
   std::map<ServiceKey, const config::Pool*> by_service;
   for (const config::Vip& vip : config.vips) by_service[key_of(vip)] = &config.pools[vip.pool];
   std::map<std::uint32_t, const config::Pool*> matched;
   for (const VipRecord& vip : view.vips) {
-    const auto found = by_service.find({vip.address, vip.port.host(), vip.protocol});
+    const auto found = by_service.find(service_of(vip));
     if (found != by_service.end()) matched.emplace(index(vip.pool), found->second);
   }
   return matched;
+}
+
+// The header says what any encapsulation would have as its source.
+bool has_whole_source(const BackendRecord& record) {
+  return record.encap != Encap::l2dsr && record.source_entropy == Be32{};
 }
 
 void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool, Inheritance& out) {
@@ -23,8 +32,14 @@ void inherit_pool(const PoolView& live, const config::Config& config, const conf
   for (std::uint32_t b = 0; b < live.backend_count; b++) {
     const BackendRecord& record = live.backends[b];
     out.backend_indices.emplace(BackendKey{pool.name, record.address}, record.stats_index);
-    if (slots[b] > 0 && check != nullptr) out.serving.insert({record.address, check->name});
-    if ((record.flags & kBackendReachable) != 0) out.egress.emplace(record.address, egress_of(record));
+    const bool alive = (record.flags & kBackendAlive) != 0;
+    if (check != nullptr && (slots[b] > 0 || !alive))
+      out.health.emplace(HealthTarget{record.address, check->name}, alive ? Health::up : Health::down);
+    if ((record.flags & kBackendReachable) == 0) continue;
+    if (has_whole_source(record))
+      out.egress.insert_or_assign(record.address, egress_of(record));
+    else if (record.encap == pool.encap)
+      out.egress.emplace(record.address, egress_of(record));
   }
 }
 
@@ -37,7 +52,10 @@ Egress egress_of(const BackendRecord& record) {
   const auto ethernet = load<EthernetHeader>(record.outer);
   egress.source_mac = ethernet.source;
   egress.next_hop_mac = ethernet.destination;
-  const std::uint8_t* ip = record.outer + sizeof(EthernetHeader);
+  for (std::size_t at = sizeof(EthernetHeader); at < record.ip_at; at += sizeof(VlanTag))
+    egress.vlans.push_back(load<Be16>(record.outer + at).host() & kVlanIdMask);
+  if (record.encap == Encap::l2dsr) return egress;
+  const std::uint8_t* ip = record.outer + record.ip_at;
   if (record.outer_family == Family::ipv4)
     egress.source = IpAddress::from_v4(load<Ipv4Header>(ip).source);
   else
@@ -71,8 +89,7 @@ std::vector<std::uint32_t> LiveTables::owned_slots(const PoolView& pool) {
 
 Inheritance inherit(const TablesView& view, const config::Config& config) {
   Inheritance inheritance;
-  for (const VipRecord& vip : view.vips)
-    inheritance.vip_indices.emplace(ServiceKey{vip.address, vip.port.host(), vip.protocol}, vip.stats_index);
+  for (const VipRecord& vip : view.vips) inheritance.vip_indices.emplace(service_of(vip), vip.stats_index);
   for (const auto& [live, pool] : match_pools(view, config))
     if (const PoolView* found = pool_view(view, static_cast<PoolId>(live)); found != nullptr)
       inherit_pool(*found, config, *pool, inheritance);

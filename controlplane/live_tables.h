@@ -5,7 +5,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <vector>
 
 #include "common/shm/tables_writer.h"
@@ -30,6 +29,8 @@ class LiveTables {
 };
 
 // The way out that a backend's outer header spells. REQUIRES: kBackendReachable is set.
+//   source         of l2dsr: of no family, because nothing says it
+//   source_prefix  none: the header only has its base, as the source
 Egress egress_of(const BackendRecord& record);
 
 // What a new control plane takes over from a generation. Pools have no names in the tables: a live pool is told by the
@@ -37,7 +38,7 @@ Egress egress_of(const BackendRecord& record);
 struct Inheritance {
   std::map<ServiceKey, std::uint32_t> vip_indices;
   std::map<BackendKey, std::uint32_t> backend_indices;
-  std::set<HealthTarget> serving;  // owned slots, so they were up
+  std::map<HealthTarget, Health> health;  // of those that owned slots, and those that were down
   std::map<IpAddress, Egress> egress;
 };
 Inheritance inherit(const TablesView& view, const config::Config& config);

@@ -58,6 +58,7 @@ double StatsReader::seconds() const {
 
 double StatsReader::per_second(Counter c) const {
   const double elapsed_s = seconds();
+  if (kCounters[index(c)].is_gauge) return 0;
   return elapsed_s > 0 ? static_cast<double>(now_.counters[index(c)] - before_.counters[index(c)]) / elapsed_s : 0;
 }
 
@@ -83,8 +84,11 @@ std::array<Equation, 2> equations_of(const StatsReader& stats, std::uint32_t wor
   std::uint64_t drops = 0;
   for (std::size_t c = 0; c < kCounterCount; c++)
     if (kCounters[c].is_drop) drops += stats.counter(static_cast<Counter>(c));
-  return {equation("rx_packets = tx_packets + to_kernel_packets + drops", stats.counter(Counter::rx_packets),
-                   stats.counter(Counter::tx_packets) + stats.counter(Counter::to_kernel_packets) + drops, workers),
+  return {equation("rx_packets = tx_packets + to_kernel_packets + waiting_packets + drops",
+                   stats.counter(Counter::rx_packets),
+                   stats.counter(Counter::tx_packets) + stats.counter(Counter::to_kernel_packets) +
+                       stats.counter(Counter::waiting_packets) + drops,
+                   workers),
           equation("from_kernel_packets = from_kernel_tx_packets + from_kernel_dropped_packets",
                    stats.counter(Counter::from_kernel_packets),
                    stats.counter(Counter::from_kernel_tx_packets) + stats.counter(Counter::from_kernel_dropped_packets),

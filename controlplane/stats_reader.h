@@ -39,7 +39,7 @@ class StatsReader {
 
   bool has_sample() const { return samples_ > 0; }
   std::uint64_t counter(Counter c) const { return now_.counters[index(c)]; }
-  double per_second(Counter c) const;
+  double per_second(Counter c) const;  // 0 of a gauge, which does not only grow
   TrafficRate vip(std::uint32_t stats_index) const { return rate(now_.vips, before_.vips, stats_index); }
   TrafficRate backend(std::uint32_t stats_index) const { return rate(now_.backends, before_.backends, stats_index); }
   // Its heartbeat moved between the last two samples.

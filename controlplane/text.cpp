@@ -15,12 +15,60 @@ const char* to_text(Encap encap) {
       return "gue";
     case Encap::gue1:
       return "gue1";
+    case Encap::gre:
+      return "gre";
+    case Encap::l2dsr:
+      return "l2dsr";
   }
   return "?";
 }
 
 const char* to_text(IpProto protocol) {
   return protocol == IpProto::udp ? "udp" : "tcp";
+}
+
+const char* protocol_of(const config::Vip& vip) {
+  return vip.quic ? "quic" : to_text(vip.protocol);
+}
+
+const char* to_text(config::Echo echo) {
+  switch (echo) {
+    case config::Echo::answer:
+      return "answer";
+    case config::Echo::healthy:
+      return "healthy";
+    case config::Echo::drop:
+      return "drop";
+  }
+  return "?";
+}
+
+const char* to_text(Unserved unserved) {
+  switch (unserved) {
+    case Unserved::drop:
+      return "drop";
+    case Unserved::kernel:
+      return "kernel";
+    case Unserved::reject:
+      return "reject";
+  }
+  return "?";
+}
+
+const char* to_text(NoBackend no_backend) {
+  return no_backend == NoBackend::reject ? "reject" : "drop";
+}
+
+const char* to_text(Oversize oversize) {
+  switch (oversize) {
+    case Oversize::fragment_outer:
+      return "fragment";
+    case Oversize::fragment_inner:
+      return "fragment-inner";
+    case Oversize::drop:
+      return "drop";
+  }
+  return "?";
 }
 
 const char* to_text(config::Announce announce) {

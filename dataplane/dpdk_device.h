@@ -36,6 +36,7 @@ class DpdkDevice {
   // Best effort: not every device can change its address.
   void set_mac(const MacAddress& mac);
   std::uint16_t mtu_bytes() const { return mtu_bytes_; }
+  rte_mempool* buffers() const { return buffers_; }
   bool link_up() const;
 
  private:

@@ -15,6 +15,7 @@
 #include "dataplane/log.h"
 #include "dataplane/main_loop.h"
 #include "dataplane/port_set.h"
+#include "dataplane/replay/replay.h"
 #include "dataplane/start_error.h"
 #include "dataplane/stats_segment.h"
 #include "dataplane/worker_group.h"
@@ -26,6 +27,8 @@ struct Options {
   std::string config;
   bool wait_for_tables = false;
   bool no_huge = false;
+  std::vector<std::string> replay;  // in, out; empty: run for real
+  replay::Options offline;
 };
 
 config::Config load(const Options& options) {
@@ -65,16 +68,37 @@ void run(const Options& options) {
   // Beyond this point no worker runs; what was opened is closed in reverse order.
 }
 
+void run_offline(const Options& options) {
+  require_cpu_features();
+  replay::Options offline = options.offline;
+  offline.config = options.config;
+  offline.in = options.replay[0];
+  offline.out = options.replay[1];
+  replay::run(offline);
+}
+
 int run_program(int argc, char** argv) {
   Options options;
   CLI::App app("Guideway's data plane: balances packets to VIPs over their backends.", "guideway-dataplane");
   app.add_option("--config", options.config, "the configuration file")->required();
   app.add_flag("--wait-for-tables", options.wait_for_tables, "receive nothing before the first tables are there");
   app.add_flag("--no-huge", options.no_huge, "use ordinary pages even if hugepages are free");
+  app.add_option("--replay", options.replay,
+                 "offline: what would become of the packets of the capture IN, written to OUT")
+      ->expected(2)
+      ->type_name("IN OUT");
+  app.add_flag("--explain", options.offline.explain, "with --replay: a line for each packet")->needs("--replay");
+  app.add_option("--kernel", options.offline.kernel, "with --replay: write what goes to the kernel to this file")
+      ->needs("--replay");
+  app.add_option("--counters", options.offline.counters, "with --replay: write the counters to this file, as JSON")
+      ->needs("--replay");
   app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed stderr must not end forwarding
-  run(options);
+  if (options.replay.empty())
+    run(options);
+  else
+    run_offline(options);
   return 0;
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint32_t kXdpFillBuffers = 4096;  // net_af_xdp's fill queue, whatever rx_descriptors says
 constexpr std::uint32_t kXdpTxBuffers = 2048;    // and its completion queue
-constexpr std::uint32_t kSpareBuffers = 1024;    // in cores' caches and in flight
+constexpr std::uint32_t kSpareBuffers = 1024 + FragmentTable::kWaitingMax;  // in cores' caches, in flight, waiting
 
 // Buffers that may be in rings at once: a frame received here may wait in any port's transmit ring.
 std::uint32_t buffers_per_queue(const config::Dataplane& config) {
@@ -102,8 +102,8 @@ PortSet::Open::Open(const config::Dataplane& dataplane, const config::Port& port
   }
   const auto workers = static_cast<std::uint16_t>(dataplane.worker_cores.size());
   for (std::uint16_t queue = 0; queue < workers; queue++) {
-    network_queues.emplace_back(network.id(), queue);
-    if (kernel) kernel_queues.emplace_back(kernel->id(), queue);
+    network_queues.emplace_back(network.id(), queue, network.buffers());
+    if (kernel) kernel_queues.emplace_back(kernel->id(), queue, kernel->buffers());
   }
 }
 
@@ -161,7 +161,8 @@ std::vector<WorkerPort> PortSet::of_worker(WorkerId worker) const {
   for (const auto& port : ports_)
     result.push_back({.network = &port->network_queues[index(worker)],
                       .kernel = port->kernel ? &port->kernel_queues[index(worker)] : nullptr,
-                      .kernel_sees_all = port->path.kind == KernelPathKind::copy});
+                      .kernel_sees_all = port->path.kind == KernelPathKind::copy,
+                      .mac = port->network.mac()});
   return result;
 }
 

@@ -13,9 +13,9 @@ Steering::Steering(const std::vector<std::string>& interfaces) {
 void Steering::update(const TablesView& view) {
   if (view.generation == steered_ || maps_.empty()) return;
   steered_ = view.generation;
-  std::vector<IpAddress> vips;
-  for (const VipRecord& vip : view.vips) vips.push_back(vip.address);
-  for (const bpf::SteerMap& map : maps_) {
+  std::vector<IpPrefix> vips;
+  for (const VipRecord& vip : view.vips) vips.push_back({.address = vip.address, .bits = vip.prefix_bits});
+  for (bpf::SteerMap& map : maps_) {
     try {
       map.set(vips);
     } catch (const std::exception& e) {

@@ -1,6 +1,6 @@
 // Keeps the steering programs of AF_XDP ports (bpf/steer_map.h) at the VIPs of the generation in force.
 //
-// An address is steered once every worker follows a generation that serves it, and no longer once every worker follows
+// A prefix is steered once every worker follows a generation that serves it, and no longer once every worker follows
 // one that does not: before and after, its packets are the kernel's. VIPs are announced only after they are steered.
 //
 // Thread-safety: main core.

@@ -1,5 +1,6 @@
 #include "dataplane/worker_group.h"
 
+#include <rte_cycles.h>
 #include <rte_launch.h>
 
 #include "dataplane/eal.h"
@@ -8,9 +9,23 @@
 
 namespace guideway {
 
+namespace {
+
+// Time from the core's own counter, which costs no call to anybody.
+class TscClock {
+ public:
+  Ns now() const { return Ns(static_cast<Ns::rep>(static_cast<double>(rte_rdtsc()) * ns_per_cycle_)); }
+
+ private:
+  double ns_per_cycle_ = 1e9 / static_cast<double>(rte_get_tsc_hz());
+};
+
+}  // namespace
+
 // What a worker's thread needs.
 struct WorkerGroup::Seat {
   WorkerId id;
+  WorkerSettings settings;
   std::vector<WorkerPort> ports;
   WorkerStats stats;
   shm::Gatekeeper& gatekeeper;
@@ -20,9 +35,10 @@ struct WorkerGroup::Seat {
 WorkerGroup::WorkerGroup(const config::Dataplane& config, const PortSet& ports, StatsSegment& stats,
                          shm::Gatekeeper& gatekeeper)
     : heartbeat_timeout_(config.heartbeat_timeout) {
+  const WorkerSettings settings{config.echo_per_second, config.errors_per_second};
   for (std::uint32_t w = 0; w < config.worker_cores.size(); w++)
     seats_.push_back(std::make_unique<Seat>(
-        Seat{WorkerId{w}, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
+        Seat{WorkerId{w}, settings, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
 }
 
 WorkerGroup::~WorkerGroup() {
@@ -32,8 +48,9 @@ WorkerGroup::~WorkerGroup() {
 int WorkerGroup::work(void* argument) {
   const Seat& seat = *static_cast<const Seat*>(argument);
   auto reader = seat.gatekeeper.worker(seat.id);
-  Worker worker(seat.ports, seat.stats);
-  while (!seat.stop.load(std::memory_order_relaxed)) worker.poll(reader.follow());
+  const TscClock clock;
+  Worker worker(seat.ports, seat.stats, seat.settings);
+  while (!seat.stop.load(std::memory_order_relaxed)) worker.poll(reader.follow(), clock.now());
   reader.detach();
   return 0;
 }

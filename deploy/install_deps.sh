@@ -7,12 +7,14 @@ build=(
   meson ninja-build pkgconf g++ ccache git ca-certificates
   clang-14 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev   # BPF programs and their skeletons
   libdpdk-dev                     # packet I/O
+  libpcap-dev                     # capture files, for --replay
   libxxhash-dev                   # checksums of shared objects
   libtomlplusplus-dev libfmt-dev nlohmann-json3-dev libcli11-dev libboost1.81-dev libmnl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 demo=(iproute2 iputils-ping ethtool procps curl jq nginx-light bird2 python3)
 tests=(dpdk-dev   # dpdk-testpmd: another program's view of the steering
+  libclang-rt-14-dev   # libFuzzer, ASan and UBSan of clang, for the fuzz targets
   python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
 
 wanted=()

@@ -9,7 +9,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COUNTER = re.compile(r'^COUNTER\((\w+), (\w+), "(.*)"\)$')
+COUNTER = re.compile(r'^(?:COUNTER|GAUGE)\((\w+), (\w+), "(.*)"\)$')
 DROP = re.compile(r'^DROP\((\w+), "(.*)"\)$')
 
 HEADER = """# Counters of the data plane
@@ -19,8 +19,10 @@ counts for itself; `guidewayctl status` adds them up.
 
 Two equations hold in every worker at every quiet moment:
 
-    rx_packets          = tx_packets + to_kernel_packets + sum of all drop_…
+    rx_packets          = tx_packets + to_kernel_packets + waiting_packets + sum of all drop_…
     from_kernel_packets = from_kernel_tx_packets + from_kernel_dropped_packets
+
+All numbers only grow, but for `waiting_packets`. [packet_policy.md](packet_policy.md) says which packet ends how.
 """
 
 

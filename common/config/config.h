@@ -1,7 +1,8 @@
 // The operator's configuration, typed and checked. One TOML file for both programs; deploy/guideway.toml documents
 // every key. load_config() (load.h) is the only way to make one, so whoever holds a Config holds a valid one:
 //   - names are [a-z0-9_-]{1,63} and unique in their table, references (pool, health_check) resolve to positions,
-//   - no two VIPs share address, port and protocol; no two backends of a pool share an address,
+//   - no two VIPs share address, port and protocol; no two backends of a pool share an address or a server ID,
+//   - QUIC VIPs have pools with QUIC layouts, whose shapes are sound and whose backends have the server IDs they want,
 //   - weights are 0…65535, slot counts prime-like choices checked by range, durations positive and bounded.
 //
 // Thread-safety: plain values.
@@ -31,6 +32,9 @@ struct Port {  // [[dataplane.port]]
   std::optional<MacAddress> next_hop_mac;   // fixed next hop for everything that leaves here; else asked of the kernel
   std::vector<IpAddress> source_addresses;  // outer sources, at most one per family; else asked of the kernel
   std::uint16_t mtu_bytes = 0;              // 0: as the device says
+  std::vector<std::uint16_t> vlans;         // tags of what is sent to backends, the outer one first; at most two
+  // Outer sources of IPIP and GRE vary by flow within these, at most one per family; empty: source_addresses.
+  std::vector<IpPrefix> ipip_source_prefixes;
   friend bool operator==(const Port&, const Port&) = default;
 };
 
@@ -45,7 +49,9 @@ struct Dataplane {  // [dataplane]
   std::uint32_t tx_descriptors = 1024;
   std::uint32_t vips_max = 16384;  // elements of the stats region
   std::uint32_t backends_max = 32768;
-  Milliseconds heartbeat_timeout{1000};  // a worker silent for longer counts as dead: VIPs are withdrawn
+  std::uint32_t echo_per_second = 1000;    // of each worker: echo requests answered
+  std::uint32_t errors_per_second = 1000;  // of each worker: resets and ICMP errors sent
+  Milliseconds heartbeat_timeout{1000};    // a worker silent for longer counts as dead: VIPs are withdrawn
   std::vector<Port> ports;
   friend bool operator==(const Dataplane&, const Dataplane&) = default;
 };
@@ -76,27 +82,36 @@ struct HealthCheck {  // [health_check.NAME]
 struct Backend {  // an element of [pool.NAME] backends
   std::string name;
   IpAddress address;
-  std::uint16_t weight = 1;  // 0: known, but takes no new flow
+  std::uint16_t weight = 1;              // 0: known, but takes no new flow
+  std::uint16_t mtu_bytes = 0;           // the largest IP packet that fits the way there; 0: as the route says
+  std::vector<QuicServerId> server_ids;  // none but in pools with `quic`
 };
 
 struct Pool {  // [pool.NAME]
   std::string name;
   Encap encap = Encap::gue0;
   std::uint32_t slots = kSlotCountDefault;
+  std::optional<std::uint8_t> dscp;  // of outer headers; none: copied from the inner one
+  Oversize oversize = Oversize::fragment_outer;
   std::optional<std::size_t> health_check;  // position in Config::health_checks; none: always healthy
   std::vector<Backend> backends;
+  std::optional<QuicLayouts> quic;  // how QUIC connection IDs name backends; none: they do not
 };
 
 enum class Announce { healthy, always, never };
+enum class Echo { answer, healthy, drop };  // echo requests; healthy: answered while a backend is usable
 
 struct Vip {  // [vip.NAME]; several addresses or protocols in the file become several of these
   std::string name;
-  IpAddress address;
-  std::uint16_t port = 0;
+  IpPrefix prefix;
+  std::uint16_t port = 0;  // 0: any
   IpProto protocol = IpProto::tcp;
+  bool quic = false;     // UDP whose packets may name their backend
   std::size_t pool = 0;  // position in Config::pools
   Announce announce = Announce::healthy;
+  Echo echo = Echo::answer;
   Unserved unserved = Unserved::drop;
+  NoBackend no_backend = NoBackend::drop;
 };
 
 struct Bgp {  // [bgp]

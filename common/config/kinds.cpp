@@ -4,6 +4,7 @@
 
 #include "common/config/words.h"
 #include "common/net/address_text.h"
+#include "common/net/prefix.h"
 
 namespace guideway::config {
 namespace {
@@ -63,23 +64,37 @@ bool is_prime(std::uint32_t n) {
   return true;
 }
 
-// Why no host on a network can have this address; nullptr if it can.
-const char* why_not_unicast(const IpAddress& ip) {
-  if (ip.is_v4()) {
-    const std::uint32_t v4 = ip.v4().host();
-    if (v4 == 0xffffffff) return "is the broadcast address";
-    if (v4 >> 24 == 0) return "is in 0.0.0.0/8, which names no host";
-    if (v4 >> 24 == 127) return "is a loopback address";
-    if (v4 >> 16 == 0xa9fe) return "is a link-local address";
-    if (v4 >> 28 == 0xe) return "is a multicast address";
-    if (v4 >> 28 == 0xf) return "is in 240.0.0.0/4, which is reserved";
-    return nullptr;
-  }
-  if (ip == IpAddress{}) return "is the unspecified address";
-  if (ip.bytes[0] == 0xff) return "is a multicast address";
-  if (ip.bytes[0] == 0xfe && (ip.bytes[1] & 0xc0) == 0x80) return "is a link-local address";
-  if (ip == *parse_ip("::1")) return "is the loopback address";
-  return nullptr;
+constexpr IpPrefix v4_prefix(std::uint32_t address, std::uint8_t bits) {
+  return {IpAddress::from_v4(Be32::from_host(address)), bits};
+}
+
+// Where no host on a network can be; the first that fits counts.
+struct NotUnicast {
+  IpPrefix prefix;
+  const char* why;
+};
+constexpr NotUnicast kNotUnicast[] = {
+    {v4_prefix(0xffffffff, 32), "is the broadcast address"},
+    {v4_prefix(0, 8), "is in 0.0.0.0/8, which names no host"},
+    {v4_prefix(0x7f000000, 8), "is a loopback address"},
+    {v4_prefix(0xa9fe0000, 16), "is a link-local address"},
+    {v4_prefix(0xe0000000, 4), "is a multicast address"},
+    {v4_prefix(0xf0000000, 4), "is in 240.0.0.0/4, which is reserved"},
+    {{{}, 128}, "is the unspecified address"},
+    {{{{0xff}}, 8}, "is a multicast address"},
+    {{{{0xfe, 0x80}}, 10}, "is a link-local address"},
+    {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128}, "is the loopback address"},
+};
+
+// The first of them that the prefix has a part in; nullptr if a host on a network can have every address of it.
+const NotUnicast* not_unicast(const IpPrefix& prefix) {
+  const auto found = std::ranges::find_if(kNotUnicast, [&](const NotUnicast& n) { return overlap(n.prefix, prefix); });
+  return found == std::end(kNotUnicast) ? nullptr : found;
+}
+
+// An IPv4 address in the clothes of IPv6 would be taken for IPv4.
+std::nullopt_t refuse_mapped(const Field& field, const std::string& text, const std::string& better) {
+  return field.error("is the IPv4-mapped " + in_quotes(text) + "; write " + in_quotes(better));
 }
 
 }  // namespace
@@ -165,17 +180,36 @@ std::optional<IpAddress> address(const Field& field) {
   if (text == nullptr) return field.wants("an IP address");
   const auto ip = parse_ip(*text);
   if (!ip) return field.error("must be an IPv4 or IPv6 address, not " + in_quotes(*text));
-  if (ip->is_v4() && text->find(':') != std::string::npos)
-    return field.error("is the IPv4-mapped " + in_quotes(*text) + "; write " + in_quotes(guideway::to_text(*ip)));
+  if (ip->is_v4() && text->find(':') != std::string::npos) return refuse_mapped(field, *text, guideway::to_text(*ip));
   return ip;
 }
 
 std::optional<IpAddress> unicast_address(const Field& field) {
   const auto ip = address(field);
   if (!ip) return std::nullopt;
-  if (const char* why = why_not_unicast(*ip); why != nullptr)
-    return field.error("must be a unicast address, but " + guideway::to_text(*ip) + " " + why);
+  if (const NotUnicast* found = not_unicast(IpPrefix::of(*ip)); found != nullptr)
+    return field.error("must be a unicast address, but " + guideway::to_text(*ip) + " " + found->why);
   return ip;
+}
+
+std::optional<IpPrefix> unicast_prefix(const Field& field) {
+  const auto* text = std::get_if<std::string>(&field.value.data);
+  if (text == nullptr) return field.wants("an IP address or a prefix");
+  if (text->find('/') == std::string::npos) {
+    const auto ip = unicast_address(field);
+    return ip ? std::optional(IpPrefix::of(*ip)) : std::nullopt;
+  }
+  std::string why;
+  const auto prefix = parse_prefix(*text, why);
+  if (!prefix) return field.error(in_quotes(*text) + " " + why);
+  if (prefix->address.is_v4() && text->find(':') != std::string::npos)
+    return refuse_mapped(field, *text, guideway::to_text(*prefix));
+  if (const NotUnicast* found = not_unicast(*prefix); found != nullptr) {
+    const IpPrefix& smaller = found->prefix.bits > prefix->bits ? found->prefix : *prefix;
+    return field.error("must hold unicast addresses only, but " + guideway::to_text(smaller.address) + " in " + *text +
+                       " " + found->why);
+  }
+  return prefix;
 }
 
 std::optional<MacAddress> unicast_mac(const Field& field) {

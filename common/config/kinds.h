@@ -17,6 +17,10 @@
 
 namespace guideway::config {
 
+// Of IP packets that fit a way or port.
+inline constexpr std::uint16_t kMtuMin = 576;  // RFC 791, section 3.1: what every IPv4 host accepts
+inline constexpr std::uint16_t kMtuMax = 9702;
+
 // A value that remembers where it stood, for checks that come later.
 template <typename T>
 struct Located {
@@ -29,6 +33,7 @@ std::optional<std::string> text(const Field& field);  // not empty, at most 255 
 std::optional<std::string> name(const Field& field);  // [a-z0-9_-]{1,63}
 std::optional<IpAddress> address(const Field& field);
 std::optional<IpAddress> unicast_address(const Field& field);  // one that a host on a network can have
+std::optional<IpPrefix> unicast_prefix(const Field& field);    // of such addresses, or one of them
 std::optional<MacAddress> unicast_mac(const Field& field);
 std::optional<std::uint32_t> slot_count(const Field& field);  // a prime
 

@@ -29,10 +29,11 @@ Config read_config(const Table& document, const std::string& directory, Review& 
   read_dataplane(root, config.dataplane);
   read_flow_hash(root, directory, config.flow_hash);
   read_health_checks(root, check_names, config.health_checks);
-  read_pools(root, pool_names, check_names, config);
-  read_vips(root, pool_names, config);
+  read_pools(root, pool_names, check_names, directory, config);
+  const VipPrefixes vip_prefixes = read_vips(root, pool_names, config);
   read_bgp(root, config.vips, config.bgp);
   read_control(root, config.control);
+  refuse_shared_addresses(config, vip_prefixes, review);
   check_names.warn_unused(review);
   pool_names.warn_unused(review);
   return config;

@@ -29,7 +29,7 @@ std::optional<std::uint16_t> hold_time_s(const Field& field) {
 
 void require_next_hop(Section& section, const std::vector<Vip>& vips, Family family, const char* key, bool is_there) {
   const auto needs_it = [&](const Vip& vip) {
-    return vip.announce != Announce::never && vip.address.family() == family;
+    return vip.announce != Announce::never && vip.prefix.address.family() == family;
   };
   const auto vip = std::find_if(vips.begin(), vips.end(), needs_it);
   if (is_there || vip == vips.end() || section.has(key)) return;

@@ -4,6 +4,7 @@
 #include "common/config/kinds.h"
 #include "common/config/sections.h"
 #include "common/config/words.h"
+#include "common/net/address_text.h"
 #include "guideway/stats.h"
 
 namespace guideway::config {
@@ -12,8 +13,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint32_t kCoreMax = 1023;
-constexpr std::uint16_t kMtuMin = 576;  // RFC 791, section 3.1: what every IPv4 host accepts
-constexpr std::uint16_t kMtuMax = 9702;
+constexpr std::uint16_t kVlanMin = 1;  // IEEE 802.1Q, table 9-2: 0 and 4095 are no VLANs
+constexpr std::uint16_t kVlanMax = 4094;
+constexpr std::uint32_t kPerSecondMax = 10'000'000;
 constexpr std::size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
 
 // "auto", "steer", "copy", "none", or a DPDK device that the kernel has the other end of.
@@ -33,15 +35,37 @@ std::optional<std::string> interface_name(const Field& field) {
   return name;
 }
 
-void read_source_addresses(Section& section, Port& port) {
-  std::vector<Located<IpAddress>> addresses;
-  section.optional("source_addresses", addresses, one_or_list_of(located(unicast_address), 2));
-  for (const auto& [address, place] : addresses) {
-    const auto same_family = [family = address.family()](const IpAddress& other) { return other.family() == family; };
-    if (std::any_of(port.source_addresses.begin(), port.source_addresses.end(), same_family))
-      section.review().error(place, "source_addresses has two addresses of one family; keep one IPv4 and one IPv6");
-    port.source_addresses.push_back(address);
+Family family_of(const IpAddress& address) {
+  return address.family();
+}
+Family family_of(const IpPrefix& prefix) {
+  return prefix.address.family();
+}
+
+// A list with at most one element of each family.
+template <typename Kind, typename T>
+void read_one_per_family(Section& section, const char* key, Kind kind, const char* noun, std::vector<T>& out) {
+  std::vector<Located<T>> elements;
+  section.optional(key, elements, one_or_list_of(located(kind), 2));
+  for (const auto& [element, place] : elements) {
+    const Family family = family_of(element);
+    if (std::any_of(out.begin(), out.end(), [=](const T& other) { return family_of(other) == family; }))
+      section.review().error(place,
+                             std::string(key) + " has two " + noun + " of one family; keep one IPv4 and one IPv6");
+    out.push_back(element);
   }
+}
+
+// Wide enough to vary by flow, and no wider than anybody has.
+std::optional<IpPrefix> source_prefix(const Field& field) {
+  const auto prefix = unicast_prefix(field);
+  if (!prefix) return std::nullopt;
+  const bool v4 = prefix->address.is_v4();
+  const std::uint32_t min = v4 ? 8 : 32;
+  const std::uint32_t max = v4 ? 30 : 126;
+  if (prefix->bits >= min && prefix->bits <= max) return prefix;
+  return field.error("must be a prefix of /" + std::to_string(min) + " to /" + std::to_string(max) + ", not " +
+                     to_text(prefix->address) + "/" + std::to_string(prefix->bits));
 }
 
 void read_port(Section& section, Port& port) {
@@ -50,7 +74,9 @@ void read_port(Section& section, Port& port) {
   section.optional("kernel", port.kernel, kernel_path);
   section.optional("kernel_interface", port.kernel_interface, interface_name);
   section.optional("next_hop_mac", port.next_hop_mac, unicast_mac);
-  read_source_addresses(section, port);
+  read_one_per_family(section, "source_addresses", unicast_address, "addresses", port.source_addresses);
+  read_one_per_family(section, "ipip_source_prefixes", source_prefix, "prefixes", port.ipip_source_prefixes);
+  section.optional("vlan", port.vlans, one_or_list_of(integer(kVlanMin, kVlanMax), 2));
   section.optional("mtu", port.mtu_bytes, integer(kMtuMin, kMtuMax));
 }
 
@@ -101,6 +127,8 @@ void read_dataplane(Section& root, Dataplane& dataplane) {
     section.optional("tx_descriptors", dataplane.tx_descriptors, integer(64U, 32768U));
     section.optional("vips_max", dataplane.vips_max, integer(1U, 1U << 20));
     section.optional("backends_max", dataplane.backends_max, integer(1U, 1U << 20));
+    section.optional("echo_per_second", dataplane.echo_per_second, integer(0U, kPerSecondMax));
+    section.optional("errors_per_second", dataplane.errors_per_second, integer(0U, kPerSecondMax));
     section.optional("heartbeat_timeout", dataplane.heartbeat_timeout, duration(100ms, 60s));
     read_ports(section, dataplane.ports);
   });

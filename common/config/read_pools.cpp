@@ -2,6 +2,7 @@
 #include <map>
 
 #include "common/config/kinds.h"
+#include "common/config/read_quic.h"
 #include "common/config/sections.h"
 #include "common/config/words.h"
 #include "common/net/address_text.h"
@@ -11,6 +12,9 @@ namespace {
 
 // Maglev spreads evenly when a backend owns a hundred slots or more (NSDI 2016, section 3.4).
 constexpr std::size_t kSlotsPerBackend = 100;
+
+constexpr std::uint16_t kIpv6MtuMin = 1280;  // RFC 8200, section 5
+constexpr std::uint8_t kDscpMax = 63;        // RFC 2474, section 3
 
 std::string at(Place place) {
   return "line " + std::to_string(place.line);
@@ -27,6 +31,7 @@ void read_backend(Section& section, Taken& taken, Backend& backend) {
   section.required("name", backend.name, name);
   section.required("address", address, unicast_address);
   section.optional("weight", backend.weight, integer<std::uint16_t>(0, 65535));
+  section.optional("mtu", backend.mtu_bytes, integer(kMtuMin, kMtuMax));
   if (!backend.name.empty()) {
     const Place place = section.place_of("name");
     const auto [first, is_new] = taken.names.try_emplace(backend.name, place);
@@ -41,6 +46,10 @@ void read_backend(Section& section, Taken& taken, Backend& backend) {
                                         in_quotes(first->second.first) + " already (" + at(first->second.second) + ")");
     backend.address = *address;
   }
+  if (address && !address->is_v4() && backend.mtu_bytes != 0 && backend.mtu_bytes < kIpv6MtuMin)
+    section.review().error(section.place_of("mtu"), "mtu must be at least " + std::to_string(kIpv6MtuMin) +
+                                                        " on the way to an IPv6 backend, not " +
+                                                        std::to_string(backend.mtu_bytes));
 }
 
 void judge_size(Section& section, const Pool& pool) {
@@ -61,35 +70,66 @@ void judge_size(Section& section, const Pool& pool) {
                                                   std::to_string(count * kSlotsPerBackend));
 }
 
-void read_pool(Section& section, Names& check_names, Pool& pool) {
+// "copy", which is none, or a code point.
+std::optional<std::optional<std::uint8_t>> dscp(const Field& field) {
+  const auto* word = std::get_if<std::string>(&field.value.data);
+  if (word == nullptr) return integer<std::uint8_t>(0, kDscpMax)(field);
+  if (*word == "copy") return std::optional<std::uint8_t>();
+  return field.error("must be \"copy\" or a number from 0 to " + std::to_string(kDscpMax) + ", not " +
+                     in_quotes(*word));
+}
+
+void read_encapsulation(Section& section, Pool& pool) {
   section.optional("encap", pool.encap,
-                   choice<Encap>({{"ipip", Encap::ipip}, {"gue", Encap::gue0}, {"gue1", Encap::gue1}}));
+                   choice<Encap>({{"gue", Encap::gue0},
+                                  {"gue1", Encap::gue1},
+                                  {"ipip", Encap::ipip},
+                                  {"gre", Encap::gre},
+                                  {"l2dsr", Encap::l2dsr}}));
+  section.optional("dscp", pool.dscp, dscp);
+  section.optional("oversize", pool.oversize,
+                   choice<Oversize>({{"fragment", Oversize::fragment_outer},
+                                     {"fragment-inner", Oversize::fragment_inner},
+                                     {"drop", Oversize::drop}}));
+  if (pool.encap == Encap::l2dsr && pool.dscp)
+    section.review().error(section.place_of("dscp"),
+                           "dscp is for outer headers, and encap = \"l2dsr\" has none; remove it");
+}
+
+void read_pool(Section& section, Names& check_names, const std::string& directory, Pool& pool) {
+  read_encapsulation(section, pool);
   section.optional("slots", pool.slots, slot_count);
   section.optional("health_check", pool.health_check, check_names.reference());
   if (!section.has("backends")) section.missing("backends");
+  read_quic(section, directory, pool);
+  ServerIds server_ids(pool);
   Taken taken;
   section.each("backends", [&](Section& element) {
     pool.backends.emplace_back();
     read_backend(element, taken, pool.backends.back());
+    server_ids.read(element, pool.backends.back());
   });
   if (section.has("backends")) judge_size(section, pool);
 }
 
 }  // namespace
 
-void read_pools(Section& root, Names& names, Names& check_names, Config& config) {
+void read_pools(Section& root, Names& names, Names& check_names, const std::string& directory, Config& config) {
   std::size_t backends = 0;
   root.each_named("pool", [&](const std::string& name, Section& section) {
     names.add(name, section);
     Pool pool;
     pool.name = name;
-    read_pool(section, check_names, pool);
+    read_pool(section, check_names, directory, pool);
     const bool fitted = backends <= config.dataplane.backends_max;
     backends += pool.backends.size();
     if (fitted && backends > config.dataplane.backends_max)
       section.review().error(section.place_of("backends"), "here are more than " +
                                                                std::to_string(config.dataplane.backends_max) +
                                                                " backends in all; raise dataplane.backends_max");
+    if (config.pools.size() == kPoolsMax)
+      section.review().error(section.place(),
+                             "here are more than " + std::to_string(kPoolsMax) + " pools in all; let VIPs share them");
     config.pools.push_back(std::move(pool));
   });
 }

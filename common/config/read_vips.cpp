@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <map>
 #include <tuple>
 
 #include "common/config/kinds.h"
+#include "common/config/read_quic.h"
 #include "common/config/sections.h"
 #include "common/config/words.h"
 #include "common/net/address_text.h"
@@ -11,33 +13,28 @@ namespace {
 
 constexpr std::size_t kAddressesPerVipMax = 256;
 
-std::string to_text(IpProto protocol) {
-  return protocol == IpProto::tcp ? "tcp" : "udp";
+struct Protocol {
+  IpProto number;
+  bool quic;
+};
+constexpr Protocol kTcp{IpProto::tcp, false};
+constexpr Protocol kUdp{IpProto::udp, false};
+constexpr Protocol kQuic{IpProto::udp, true};
+
+std::string protocol_of(const Vip& vip) {
+  return vip.protocol == IpProto::tcp ? "tcp" : vip.quic ? "quic" : "udp";
 }
 
 // What the VIPs so far have taken, and where.
 class Services {
  public:
   void add(const Vip& vip, Place place, Review& review) {
-    const auto [other, is_new] = services_.try_emplace({vip.address, vip.port, vip.protocol}, Holder{vip, place});
-    if (!is_new)
-      review.error(place, "VIP " + in_quotes(other->second.vip.name) + " (line " +
-                              std::to_string(other->second.place.line) + ") has " +
-                              to_text_with_port(vip.address, vip.port) + " " + to_text(vip.protocol) + " already");
-    const auto [first, is_first] = addresses_.try_emplace(vip.address, Holder{vip, place});
-    if (!is_first && first->second.vip.unserved != vip.unserved)
-      review.error(place, "unserved differs from VIP " + in_quotes(first->second.vip.name) + ", but " +
-                              guideway::to_text(vip.address) + " is one address with one rule; make both equal");
-  }
-
-  // A packet encapsulated to a VIP would come back to us.
-  void refuse_as_backends(const std::vector<Pool>& pools, Review& review) const {
-    for (const Pool& pool : pools)
-      for (const Backend& backend : pool.backends)
-        if (const auto found = addresses_.find(backend.address); found != addresses_.end())
-          review.error(found->second.place,
-                       "VIP " + in_quotes(found->second.vip.name) + " has the address of backend " +
-                           in_quotes(pool.name + "/" + backend.name) + "; give the backend its own");
+    const auto [at, is_new] = services_.try_emplace({vip.prefix, vip.port, vip.protocol}, Holder{vip, place});
+    if (is_new) return;
+    const auto& [other, other_place] = at->second;
+    review.error(place, "VIP " + in_quotes(other.name) + " (line " + std::to_string(other_place.line) + ") has " +
+                            to_text_with_port(vip.prefix, vip.port) + " " + protocol_of(other) + " already" +
+                            (other.quic != vip.quic ? "; quic is udp on the wire, so keep one" : ""));
   }
 
  private:
@@ -45,49 +42,89 @@ class Services {
     Vip vip;
     Place place;
   };
-  std::map<std::tuple<IpAddress, std::uint16_t, IpProto>, Holder> services_;
-  std::map<IpAddress, Holder> addresses_;
+  std::map<std::tuple<IpPrefix, std::uint16_t, IpProto>, Holder> services_;
 };
 
-void read_vip(Section& section, Names& pool_names, Services& services, Vip vip, std::vector<Vip>& vips) {
-  std::vector<Located<IpAddress>> addresses;
-  std::vector<IpProto> protocols{IpProto::tcp};
-  const auto protocol = choice<IpProto>({{"tcp", IpProto::tcp}, {"udp", IpProto::udp}});
-  section.required("address", addresses, one_or_list_of(located(unicast_address), kAddressesPerVipMax));
-  section.required("port", vip.port, integer<std::uint16_t>(1, 65535));
-  section.optional("protocol", protocols, one_or_list_of(protocol, 2));
-  section.required("pool", vip.pool, pool_names.reference());
+// A port, or "any", which is 0.
+std::optional<std::uint16_t> port_or_any(const Field& field) {
+  const auto* word = std::get_if<std::string>(&field.value.data);
+  if (word == nullptr) return integer<std::uint16_t>(1, 65535)(field);
+  if (*word == "any") return std::uint16_t{0};
+  return field.error("must be a number from 1 to 65535 or \"any\", not " + in_quotes(*word));
+}
+
+std::vector<Protocol> read_protocols(Section& section) {
+  std::vector<Protocol> protocols{kTcp};
+  const auto kind = choice<Protocol>({{"tcp", kTcp}, {"udp", kUdp}, {"quic", kQuic}});
+  section.optional("protocol", protocols, one_or_list_of(kind, 2));
+  const auto is_udp = [](bool quic) {
+    return [=](const Protocol& p) { return p.number == IpProto::udp && p.quic == quic; };
+  };
+  if (std::ranges::any_of(protocols, is_udp(false)) && std::erase_if(protocols, is_udp(true)) > 0)
+    section.review().error(section.place_of("protocol"), "protocol has both \"udp\" and \"quic\"; keep one");
+  return protocols;
+}
+
+void read_policy(Section& section, Vip& vip) {
   section.optional(
       "announce", vip.announce,
       choice<Announce>({{"healthy", Announce::healthy}, {"always", Announce::always}, {"never", Announce::never}}));
-  section.optional("unserved", vip.unserved,
-                   choice<Unserved>({{"drop", Unserved::drop}, {"kernel", Unserved::kernel}}));
-  for (const auto& [address, place] : addresses) {
-    for (const IpProto each : protocols) {
-      vip.address = address;
-      vip.protocol = each;
-      if (vip.port != 0) services.add(vip, place, section.review());
-      vips.push_back(vip);
+  section.optional("echo", vip.echo,
+                   choice<Echo>({{"answer", Echo::answer}, {"healthy", Echo::healthy}, {"drop", Echo::drop}}));
+  section.optional(
+      "unserved", vip.unserved,
+      choice<Unserved>({{"drop", Unserved::drop}, {"kernel", Unserved::kernel}, {"reject", Unserved::reject}}));
+  section.optional("no_backend", vip.no_backend,
+                   choice<NoBackend>({{"drop", NoBackend::drop}, {"reject", NoBackend::reject}}));
+}
+
+// The VIPs read so far, from every side.
+struct Reading {
+  Config& config;
+  Services services;
+  VipPrefixes prefixes;
+};
+
+void read_vip(Section& section, Names& pool_names, Vip vip, Reading& reading) {
+  std::vector<Located<IpPrefix>> prefixes;
+  std::optional<std::uint16_t> port;
+  std::optional<std::size_t> pool;
+  section.required("address", prefixes, one_or_list_of(located(unicast_prefix), kAddressesPerVipMax));
+  section.required("port", port, port_or_any);
+  const std::vector<Protocol> protocols = read_protocols(section);
+  section.required("pool", pool, pool_names.reference());
+  if (pool && std::ranges::any_of(protocols, &Protocol::quic)) require_quic(section, reading.config.pools[*pool]);
+  read_policy(section, vip);
+  vip.port = port.value_or(0);
+  vip.pool = pool.value_or(0);
+  for (const auto& [prefix, place] : prefixes) {
+    vip.prefix = prefix;
+    reading.prefixes.add(vip, place, section.review());
+    for (const auto& [protocol, quic] : protocols) {
+      vip.protocol = protocol;
+      vip.quic = quic;
+      if (port) reading.services.add(vip, place, section.review());
+      reading.config.vips.push_back(vip);
     }
   }
 }
 
 }  // namespace
 
-void read_vips(Section& root, Names& pool_names, Config& config) {
-  Services services;
+VipPrefixes read_vips(Section& root, Names& pool_names, Config& config) {
+  Reading reading{config, {}, {}};
   Names names("VIP");
   root.each_named("vip", [&](const std::string& name, Section& section) {
     names.add(name, section);
     const bool fitted = config.vips.size() <= config.dataplane.vips_max;
     Vip vip;
     vip.name = name;
-    read_vip(section, pool_names, services, std::move(vip), config.vips);
+    read_vip(section, pool_names, std::move(vip), reading);
     if (fitted && config.vips.size() > config.dataplane.vips_max)
       section.review().error(section.place(), "here are more than " + std::to_string(config.dataplane.vips_max) +
                                                   " VIPs in all; raise dataplane.vips_max");
   });
-  services.refuse_as_backends(config.pools, root.review());
+  return std::move(reading.prefixes);
 }
 
 }  // namespace guideway::config

@@ -4,12 +4,14 @@
 // Thread-safety: one thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/config/config.h"
 #include "common/config/section.h"
+#include "common/config/vip_prefixes.h"
 
 namespace guideway::config {
 
@@ -33,6 +35,7 @@ class Names {
 
   std::string noun_;
   std::vector<std::string> names_;
+  std::map<std::string, std::size_t, std::less<>> positions_;  // the first of each name
   std::vector<Place> places_;
   std::vector<bool> used_;
 };
@@ -40,9 +43,12 @@ class Names {
 void read_dataplane(Section& root, Dataplane& dataplane);
 void read_flow_hash(Section& root, const std::string& directory, FlowHash& flow_hash);
 void read_health_checks(Section& root, Names& names, std::vector<HealthCheck>& checks);
-void read_pools(Section& root, Names& names, Names& check_names, Config& config);
-void read_vips(Section& root, Names& pool_names, Config& config);
+void read_pools(Section& root, Names& names, Names& check_names, const std::string& directory, Config& config);
+VipPrefixes read_vips(Section& root, Names& pool_names, Config& config);
 void read_bgp(Section& root, const std::vector<Vip>& vips, Bgp& bgp);
 void read_control(Section& root, Control& control);
+
+// What is sent to an address of a VIP comes back to us: nobody else may have it.
+void refuse_shared_addresses(const Config& config, const VipPrefixes& vips, Review& review);
 
 }  // namespace guideway::config

@@ -1,7 +1,7 @@
 #include "common/config/words.h"
 
 #include <algorithm>
-#include <vector>
+#include <charconv>
 
 namespace guideway::config {
 namespace {
@@ -40,6 +40,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     above.swap(row);
   }
   return above[b.size()];
+}
+
+std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::vector<std::uint8_t> bytes(text.size() / 2);
+  for (std::size_t i = 0; i < bytes.size(); i++) {
+    const char* first = text.data() + 2 * i;
+    if (std::from_chars(first, first + 2, bytes[i], 16).ptr != first + 2) return std::nullopt;
+  }
+  return bytes;
 }
 
 const std::string* nearest(std::string_view word, std::span<const std::string> candidates) {

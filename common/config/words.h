@@ -3,9 +3,12 @@
 // Thread-safety: pure functions.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace guideway::config {
 
@@ -17,6 +20,9 @@ std::string in_quotes(std::string_view text);
 
 // How many insertions, deletions, replacements and swaps of neighbours lead from one word to the other.
 std::size_t edit_distance(std::string_view a, std::string_view b);
+
+// Pairs of hex digits as bytes; nothing if there is anything else.
+std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text);
 
 // The candidate that was probably meant: at most one mistake per three letters. nullptr if there is none.
 const std::string* nearest(std::string_view word, std::span<const std::string> candidates);

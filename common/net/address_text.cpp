@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
+
+#include "common/net/prefix.h"
 
 namespace guideway {
 
@@ -55,9 +58,44 @@ std::optional<MacAddress> parse_mac(std::string_view text) {
   return mac;
 }
 
+std::string with_port(const std::string& address, const std::string& port) {
+  return (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" + port;
+}
+
 std::string to_text_with_port(const IpAddress& address, std::uint16_t port) {
-  const std::string text = to_text(address);
-  return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
+  return with_port(to_text(address), std::to_string(port));
+}
+
+std::string to_text_with_port(const IpPrefix& prefix, std::uint16_t port) {
+  return with_port(to_text(prefix), port == 0 ? "any" : std::to_string(port));
+}
+
+std::string to_text(const IpPrefix& prefix) {
+  const std::string address = to_text(prefix.address);
+  return prefix.is_host() ? address : address + "/" + std::to_string(prefix.bits);
+}
+
+std::optional<IpPrefix> parse_prefix(std::string_view text, std::string& why) {
+  const std::size_t slash = text.find('/');
+  const auto address = parse_ip(text.substr(0, slash));
+  if (!address) {
+    why = "is no address or prefix; write it like 203.0.113.0/24 or 2001:db8::/32";
+    return std::nullopt;
+  }
+  const std::uint8_t bits_max = IpPrefix::of(*address).bits;
+  std::uint8_t bits = bits_max;
+  if (slash != std::string_view::npos) {
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + slash + 1, end, bits);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || bits > bits_max) {
+      why = "has no prefix length from 0 to " + std::to_string(bits_max) + " behind its slash";
+      return std::nullopt;
+    }
+  }
+  const IpPrefix prefix = prefix_of(*address, bits);
+  if (prefix.address == *address) return prefix;
+  why = "has bits set behind its prefix; write " + to_text(prefix) + ", or " + to_text(*address) + " for one address";
+  return std::nullopt;
 }
 
 }  // namespace guideway

@@ -61,6 +61,7 @@ struct Tree {
     for (PoolRecord& pool : pools) {
       visit(pool.slots);
       visit(pool.backends);
+      visit(pool.quic);
     }
   }
 };
@@ -203,6 +204,7 @@ std::optional<Tree> TablesWriter::Impl::place_image(const TableImage& image) {
     record.encap = pool.encap;
     if (pool.slots) wanted.emplace_back(&pool.slots, &record.slots);
     if (pool.backends) wanted.emplace_back(&pool.backends, &record.backends);
+    if (pool.quic) wanted.emplace_back(&pool.quic, &record.quic);
   }
   // Large ones first: small ones would break the holes they need.
   std::stable_sort(wanted.begin(), wanted.end(),
@@ -351,6 +353,7 @@ bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
     PoolRecord record{};
     record.slots = pool.slots_ref;
     record.backends = pool.backends_ref;
+    record.quic = pool.quic_ref;
     record.slot_count = pool.slot_count;
     record.backend_count = pool.backend_count;
     record.encap = pool.encap;

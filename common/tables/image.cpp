@@ -3,26 +3,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "common/tables/image_object.h"
+#include "common/tables/quic_image.h"
 #include "common/tables/slot_table.h"
-#include "guideway/tables_view.h"
 
 namespace guideway {
 namespace {
-
-template <typename Element>
-ImageObjectPtr make_object(ObjectKind kind, const std::vector<Element>& elements, std::uint32_t probes_max = 0) {
-  const std::uint32_t elements_at = elements_offset_bytes(kind);
-  auto object = std::make_shared<ImageObject>(
-      ImageObject{kind, std::vector<std::byte>(elements_at + elements.size() * sizeof(Element))});
-  std::vector<std::byte>& bytes = object->bytes;
-  ObjectHeader header{0, kind, static_cast<std::uint32_t>(elements.size()), static_cast<std::uint32_t>(bytes.size()),
-                      probes_max};
-  std::memcpy(bytes.data(), &header, sizeof header);
-  if (!elements.empty()) std::memcpy(bytes.data() + elements_at, elements.data(), elements.size() * sizeof(Element));
-  header.checksum = object_checksum(bytes);
-  std::memcpy(bytes.data(), &header.checksum, sizeof header.checksum);
-  return object;
-}
 
 // ---- VIPs and their indexes ----------------------------------------------------------------------------------------
 
@@ -30,63 +16,45 @@ ImageObjectPtr make_vips(const std::vector<DesiredVip>& vips) {
   std::vector<VipRecord> records;
   for (const DesiredVip& vip : vips) {
     VipRecord record{};
-    record.address = vip.address;
+    record.address = vip.prefix.address;
+    record.prefix_bits = vip.prefix.bits;
     record.port = Be16::from_host(vip.port);
     record.protocol = vip.protocol;
-    record.flags = vip.announce ? kVipAnnounce : 0;
+    record.flags = static_cast<std::uint8_t>((vip.announce ? kVipAnnounce : 0) | (vip.echo ? kVipEcho : 0) |
+                                             (vip.quic ? kVipQuic : 0));
     record.pool = static_cast<PoolId>(vip.pool);
     record.stats_index = vip.stats_index;
     record.unserved = vip.unserved;
+    record.no_backend = vip.no_backend;
     records.push_back(record);
   }
   return make_object(ObjectKind::vips, records);
 }
 
-VipIndex4Key key_of(const DesiredVip& vip, VipIndex4Key) {
-  return {vip.address.v4(), Be16::from_host(vip.port), static_cast<std::uint8_t>(vip.protocol), 1};
+VipIndex4Key prefix_key(const IpPrefix& prefix, VipIndex4Key) {
+  return {prefix.address.v4(), {}, 0, prefix_tag(prefix.bits)};
 }
-VipIndex6Key key_of(const DesiredVip& vip, VipIndex6Key) {
-  return {vip.address.bytes, Be16::from_host(vip.port), static_cast<std::uint8_t>(vip.protocol), 1, {}};
+VipIndex6Key prefix_key(const IpPrefix& prefix, VipIndex6Key) {
+  return {prefix.address.bytes, {}, 0, prefix_tag(prefix.bits), {}};
 }
-
-// Open addressing with linear probing, at most half full; `probes_max` is the longest way to any entry, so a lookup
-// that has found nothing by then will not.
-template <typename Entry>
-class IndexBuilder {
- public:
-  explicit IndexBuilder(std::size_t entries) : entries_(std::bit_ceil(std::max<std::size_t>(2 * entries, 2))) {}
-
-  // The first entry of a key stays.
-  void insert(const Entry& entry) {
-    std::uint64_t at = index_hash(entry.key);
-    for (std::uint32_t probes = 1;; probes++, at++) {
-      Entry& place = entries_[at & (entries_.size() - 1)];
-      if (place.key == entry.key) return;
-      if (place.key.used != 0) continue;
-      place = entry;
-      probes_max_ = std::max(probes_max_, probes);
-      return;
-    }
-  }
-  ImageObjectPtr object(ObjectKind kind) const { return make_object(kind, entries_, probes_max_); }
-
- private:
-  std::vector<Entry> entries_;
-  std::uint32_t probes_max_ = 1;
-};
 
 template <typename Entry>
-ImageObjectPtr make_index(const std::vector<DesiredVip>& vips, Family family, ObjectKind kind) {
-  const auto of_family = [&](const DesiredVip& vip) { return vip.address.family() == family; };
-  IndexBuilder<Entry> index(2 * static_cast<std::size_t>(std::count_if(vips.begin(), vips.end(), of_family)));
+ImageObjectPtr make_index(const DesiredTables& desired, Family family, ObjectKind kind) {
+  const auto& vips = desired.vips;
+  const auto of_family = [&](const IpPrefix& prefix) { return prefix.address.family() == family; };
+  const auto vip_count = std::ranges::count_if(vips, of_family, &DesiredVip::prefix);
+  const auto own_count = std::ranges::count_if(desired.own, of_family);
+  IndexBuilder<Entry> index(static_cast<std::size_t>(2 * vip_count + own_count));
   for (std::uint32_t i = 0; i < vips.size(); i++) {
-    if (!of_family(vips[i])) continue;
-    auto key = key_of(vips[i], decltype(Entry::key){});
-    index.insert({key, static_cast<VipId>(i), static_cast<PoolId>(vips[i].pool)});
-    key.port = {};
-    key.protocol = 0;
+    if (!of_family(vips[i].prefix)) continue;
+    auto key = prefix_key(vips[i].prefix, decltype(Entry::key){});
     index.insert({key, static_cast<VipId>(i), PoolId::none});
+    key.port = Be16::from_host(vips[i].port);
+    key.protocol = static_cast<std::uint8_t>(vips[i].protocol);
+    index.insert({key, static_cast<VipId>(i), static_cast<PoolId>(vips[i].pool)});
   }
+  for (const IpPrefix& own : desired.own)
+    if (of_family(own)) index.insert({prefix_key(own, decltype(Entry::key){}), VipId::none, PoolId::own});
   return index.object(kind);
 }
 
@@ -114,18 +82,29 @@ std::uint32_t ipv4_sum(const Ipv4Header& header) {
   return sum;
 }
 
-// Everything in front of the inner packet; what the encap stage fills in stays zero (tables.h, BackendRecord::outer).
-void write_outer(BackendRecord& record, Encap encap, const IpAddress& to, const Egress& egress) {
-  HeaderWriter writer(record);
-  const bool ipv4 = to.is_v4();
-  writer.append(EthernetHeader{egress.next_hop_mac, egress.source_mac,
-                               Be16::from_host(static_cast<std::uint16_t>(ipv4 ? EtherType::ipv4 : EtherType::ipv6))});
-  if (ipv4) {
+// The Ethernet header and the port's VLAN tags. 802.1ad has the outer of two tags announced by a type of its own.
+void write_ethernet(HeaderWriter& writer, const Egress& egress, EtherType carried) {
+  const auto type = [](EtherType value) { return Be16::from_host(static_cast<std::uint16_t>(value)); };
+  const std::vector<std::uint16_t>& vlans = egress.vlans;
+  const EtherType first = vlans.empty() ? carried : vlans.size() == 1 ? EtherType::vlan : EtherType::qinq;
+  writer.append(EthernetHeader{egress.next_hop_mac, egress.source_mac, type(first)});
+  for (std::size_t i = 0; i < vlans.size(); i++)
+    writer.append(VlanTag{Be16::from_host(vlans[i]), type(i + 1 < vlans.size() ? EtherType::vlan : carried)});
+}
+
+// Which of the last 32 bits of an outer source vary by flow.
+Be32 source_entropy(const IpPrefix& prefix) {
+  const std::uint32_t bits = prefix.address.is_v4() ? prefix.bits : std::max(prefix.bits, std::uint8_t{96}) - 96U;
+  return Be32::from_host(static_cast<std::uint32_t>((std::uint64_t{1} << (32 - bits)) - 1));
+}
+
+void write_ip(BackendRecord& record, HeaderWriter& writer, const IpAddress& source, const IpAddress& to) {
+  if (to.is_v4()) {
     Ipv4Header ip{};
     ip.version_ihl = 0x45;
     ip.flags_fragment = Be16::from_host(kIpv4DontFragment);
     ip.ttl = kOuterTtl;
-    ip.source = egress.source.v4();
+    ip.source = source.v4();
     ip.destination = to.v4();
     record.outer_sum = ipv4_sum(ip);
     writer.append(ip);
@@ -133,34 +112,51 @@ void write_outer(BackendRecord& record, Encap encap, const IpAddress& to, const 
     Ipv6Header ip{};
     ip.version_class_label = Be32::from_host(0x6U << 28);
     ip.hop_limit = kOuterTtl;
-    ip.source = egress.source.bytes;
+    ip.source = source.bytes;
     ip.destination = to.bytes;
     writer.append(ip);
   }
+}
+
+// Everything in front of the inner packet; what the encap stage fills in stays zero (tables.h, BackendRecord::outer).
+void write_outer(BackendRecord& record, Encap encap, const IpAddress& to, const Egress& egress) {
+  HeaderWriter writer(record);
+  const bool varies = egress.source_prefix && (encap == Encap::ipip || encap == Encap::gre);
+  write_ethernet(writer, egress, to.is_v4() ? EtherType::ipv4 : EtherType::ipv6);
+  record.ip_at = record.outer_bytes;
+  if (encap == Encap::l2dsr) return;
+  write_ip(record, writer, varies ? egress.source_prefix->address : egress.source, to);
+  if (varies) record.source_entropy = source_entropy(*egress.source_prefix);
   if (encap == Encap::ipip) return;
+  if (encap == Encap::gre) return writer.append(GreHeader{});
   UdpHeader udp{};
   udp.ports.destination = Be16::from_host(kGuePort);
   writer.append(udp);
   if (encap == Encap::gue0) writer.append(GueHeader{});
 }
 
-BackendRecord make_backend(const DesiredBackend& backend, Encap encap) {
+BackendRecord make_backend(const DesiredBackend& backend, const DesiredPool& pool) {
   BackendRecord record{};
   record.address = backend.address;
   record.stats_index = backend.stats_index;
-  record.encap = encap;
+  record.encap = pool.encap;
+  record.oversize = pool.oversize;
   record.outer_family = backend.address.family();
+  // RFC 6040, section 4.1: ECN is always copied. The class is DSCP (6 bits) and ECN (2).
+  record.tos_keep = pool.dscp ? 0x03 : 0xff;
+  record.tos_set = static_cast<std::uint8_t>(pool.dscp.value_or(0) << 2);
+  if (backend.alive) record.flags |= kBackendAlive;
   if (!backend.egress) return record;
   record.path_mtu_bytes = backend.egress->path_mtu_bytes;
   record.port = backend.egress->port;
-  record.flags = kBackendReachable;
-  write_outer(record, encap, backend.address, *backend.egress);
+  record.flags |= kBackendReachable;
+  write_outer(record, pool.encap, backend.address, *backend.egress);
   return record;
 }
 
 ImageObjectPtr make_backends(const DesiredPool& pool) {
   std::vector<BackendRecord> records;
-  for (const DesiredBackend& backend : pool.backends) records.push_back(make_backend(backend, pool.encap));
+  for (const DesiredBackend& backend : pool.backends) records.push_back(make_backend(backend, pool));
   return make_object(ObjectKind::backends, records);
 }
 
@@ -175,6 +171,7 @@ std::vector<WeightedBackend> weights_of(const DesiredPool& pool) {
 TableImage::Pool make_pool(const DesiredPool& pool) {
   TableImage::Pool made;
   made.encap = pool.encap;
+  made.quic = make_quic(pool);
   made.backend_count = static_cast<std::uint32_t>(pool.backends.size());
   if (!pool.backends.empty()) made.backends = make_backends(pool);
   const std::vector<SlotEntry> slots = build_slot_table(weights_of(pool), pool.slot_count);
@@ -187,9 +184,14 @@ TableImage::Pool make_pool(const DesiredPool& pool) {
 TableImage::Pool make_pool_from(const DesiredPool& pool, const DesiredPool& before,
                                 const TableImage::Pool& made_before) {
   if (pool == before) return made_before;
-  if (pool.slot_count != before.slot_count || weights_of(pool) != weights_of(before)) return make_pool(pool);
+  if (pool.slot_count != before.slot_count || weights_of(pool) != weights_of(before)) {
+    TableImage::Pool made = make_pool(pool);
+    if (same_quic(pool, before)) made.quic = made_before.quic;
+    return made;
+  }
   TableImage::Pool made = made_before;
   made.encap = pool.encap;
+  if (!same_quic(pool, before)) made.quic = make_quic(pool);
   if (!pool.backends.empty()) made.backends = make_backends(pool);
   return made;
 }
@@ -212,14 +214,14 @@ TableImage ImageBuilder::build(const DesiredTables& desired) {
   TableImage image;
   image.hash_keys = expand_flow_hash_keys(desired.hash_secret);
   image.config_digest = desired.config_digest;
-  if (last_image_.vips && desired.vips == last_desired_.vips) {
+  if (last_image_.vips && desired.vips == last_desired_.vips && desired.own == last_desired_.own) {
     image.vips = last_image_.vips;
     image.index4 = last_image_.index4;
     image.index6 = last_image_.index6;
   } else {
     image.vips = make_vips(desired.vips);
-    image.index4 = make_index<VipIndex4Entry>(desired.vips, Family::ipv4, ObjectKind::index4);
-    image.index6 = make_index<VipIndex6Entry>(desired.vips, Family::ipv6, ObjectKind::index6);
+    image.index4 = make_index<VipIndex4Entry>(desired, Family::ipv4, ObjectKind::index4);
+    image.index6 = make_index<VipIndex6Entry>(desired, Family::ipv6, ObjectKind::index6);
   }
   for (std::size_t i = 0; i < desired.pools.size(); i++) {
     const DesiredPool& pool = desired.pools[i];

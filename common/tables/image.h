@@ -19,6 +19,8 @@ struct Egress {
   MacAddress next_hop_mac;
   IpAddress source;  // outer source, of the backend's family
   std::uint16_t path_mtu_bytes = 1500;
+  std::vector<std::uint16_t> vlans{};       // of the port, the outer one first; at most two
+  std::optional<IpPrefix> source_prefix{};  // IPIP and GRE: sources vary by flow within it
   friend bool operator==(const Egress&, const Egress&) = default;
 };
 
@@ -26,25 +28,33 @@ struct DesiredBackend {
   IpAddress address;
   std::uint32_t weight = 0;  // in force now: 0 when down, drained or unreachable
   std::uint32_t stats_index = 0;
+  bool alive = true;             // may keep the connections it has
   std::optional<Egress> egress;  // none: no next hop known
+  std::vector<QuicServerId> server_ids{};
   friend bool operator==(const DesiredBackend&, const DesiredBackend&) = default;
 };
 
 struct DesiredPool {
   Encap encap = Encap::gue0;
   std::uint32_t slot_count = kSlotCountDefault;
-  std::vector<DesiredBackend> backends;
+  std::optional<std::uint8_t> dscp{};  // of outer headers; none: the inner one's
+  Oversize oversize = Oversize::fragment_outer;
+  std::vector<DesiredBackend> backends{};
+  std::optional<QuicLayouts> quic{};  // none: connection IDs name no backends
   friend bool operator==(const DesiredPool&, const DesiredPool&) = default;
 };
 
 struct DesiredVip {
-  IpAddress address;
-  std::uint16_t port = 0;
+  IpPrefix prefix;
+  std::uint16_t port = 0;  // 0: any
   IpProto protocol = IpProto::tcp;
   std::uint32_t pool = 0;  // position in `pools`
   std::uint32_t stats_index = 0;
   bool announce = false;
+  bool echo = true;
+  bool quic = false;
   Unserved unserved = Unserved::drop;
+  NoBackend no_backend = NoBackend::drop;
   friend bool operator==(const DesiredVip&, const DesiredVip&) = default;
 };
 
@@ -52,7 +62,8 @@ struct DesiredTables {
   FlowHashSecret hash_secret{};
   std::uint64_t config_digest = 0;
   std::vector<DesiredPool> pools;
-  std::vector<DesiredVip> vips;  // no two with the same address, port and protocol
+  std::vector<DesiredVip> vips;  // no two with the same prefix, port and protocol
+  std::vector<IpPrefix> own;     // sources of outer headers: what is encapsulated to or from them is a loop
   friend bool operator==(const DesiredTables&, const DesiredTables&) = default;
 };
 
@@ -71,6 +82,7 @@ struct TableImage {
     std::uint32_t slot_count = 0;
     std::uint32_t backend_count = 0;
     Encap encap = Encap::gue0;
+    ImageObjectPtr quic;  // nullptr: connection IDs name no backends
   };
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;

@@ -7,8 +7,8 @@
 #include <system_error>
 
 #include "common/net/address_text.h"
+#include "controlplane/api/explanation.h"
 #include "controlplane/api/status.h"
-#include "controlplane/explain.h"
 #include "controlplane/log.h"
 #include "controlplane/text.h"
 

@@ -75,6 +75,7 @@ json counters_of(const StatsReader& stats) {
                         {"unit", kCounters[c].unit},
                         {"sentence", kCounters[c].sentence},
                         {"drop", kCounters[c].is_drop},
+                        {"gauge", kCounters[c].is_gauge},
                         {"value", stats.counter(counter)},
                         {"per_second", stats.per_second(counter)}});
   }
@@ -146,12 +147,12 @@ struct Announcement {
 
 std::string why_not_wanted(const config::Vip& vip) {
   return vip.announce == config::Announce::never ? "the configuration says never"
-                                                 : "no service on this address has a usable backend";
+                                                 : "no service on it has a usable backend";
 }
 
 // The data plane announces what its active generation flags, once all workers follow it.
 Announcement announcement_of(const ControlPlane& control_plane, const config::Vip& vip) {
-  const auto flag = control_plane.announce_flag(vip.address);
+  const auto flag = control_plane.announce_flag(vip.prefix);
   if (!control_plane.dataplane().connected()) return {false, "the data plane is not connected, so nobody knows"};
   const StatsHeader& stats = control_plane.dataplane().stats();
   const SpeakerState speaker = stats.speaker_state.load(std::memory_order_relaxed);
@@ -174,7 +175,7 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
     case config::Announce::always:
       return {true, "the configuration says always"};
     case config::Announce::never:
-      return {true, "another service on this address is to be announced"};
+      return {true, "another service on it is to be announced"};
   }
   return {};
 }
@@ -182,10 +183,13 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
 json vip_status(const ControlPlane& control_plane, const config::Vip& vip) {
   const Announcement announcement = announcement_of(control_plane, vip);
   json status = {{"name", vip.name},
-                 {"address", guideway::to_text(vip.address)},
-                 {"port", vip.port},
-                 {"protocol", controlplane::to_text(vip.protocol)},
+                 {"address", guideway::to_text(vip.prefix)},
+                 {"port", port_json(vip)},
+                 {"protocol", protocol_of(vip)},
                  {"pool", control_plane.config().pools[vip.pool].name},
+                 {"echo", controlplane::to_text(vip.echo)},
+                 {"unserved", controlplane::to_text(vip.unserved)},
+                 {"no_backend", controlplane::to_text(vip.no_backend)},
                  {"announce", controlplane::to_text(vip.announce)},
                  {"announced", announcement.announced},
                  {"why", announcement.why}};
@@ -195,15 +199,15 @@ json vip_status(const ControlPlane& control_plane, const config::Vip& vip) {
 
 // ---- pools ---------------------------------------------------------------------------------------------------------
 
-json next_hop_of(const ControlPlane& control_plane, const IpAddress& backend) {
-  const auto& all = control_plane.next_hops().egress();
-  const auto found = all.find(backend);
-  if (found == all.end()) return nullptr;
-  const Egress& egress = found->second;
+json next_hop_of(const ControlPlane& control_plane, std::size_t pool, std::size_t backend) {
+  const auto& known = control_plane.desired().tables.pools[pool].backends[backend].egress;
+  if (!known) return nullptr;
+  const Egress& egress = *known;
   const auto& ports = control_plane.config().dataplane.ports;
   return {{"port", egress.port < ports.size() ? ports[egress.port].name : ""},
           {"mac", guideway::to_text(egress.next_hop_mac)},
-          {"source", guideway::to_text(egress.source)},
+          {"source", guideway::to_text(egress.source_prefix.value_or(IpPrefix::of(egress.source)))},
+          {"vlans", egress.vlans},
           {"path_mtu_bytes", egress.path_mtu_bytes}};
 }
 
@@ -228,7 +232,7 @@ json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size
       {"since", to_utc_text(since)},
       {"since_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() - since).count()},
       {"reason", control_plane.state_reason(of, configured, decision.state)},
-      {"next_hop", next_hop_of(control_plane, configured.address)}};
+      {"next_hop", next_hop_of(control_plane, pool, backend)}};
   add_traffic(status, control_plane.stats().backend(control_plane.backend_indices().at({of.name, configured.address})));
   return status;
 }
@@ -259,6 +263,8 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
   }
   return {{"name", pool.name},
           {"encap", controlplane::to_text(pool.encap)},
+          {"dscp", pool.dscp ? json(*pool.dscp) : json("copy")},
+          {"oversize", controlplane::to_text(pool.oversize)},
           {"slots", pool.slots},
           {"health_check", check == nullptr ? json() : json(check->name)},
           {"digest", slots_digest(control_plane, position)},
@@ -267,6 +273,10 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
 }
 
 }  // namespace
+
+json port_json(const config::Vip& vip) {
+  return vip.port == 0 ? json("any") : json(vip.port);
+}
 
 json backend_status(ControlPlane& control_plane, std::size_t pool, std::size_t backend) {
   return backend_json(control_plane, pool, backend, live_slots(control_plane, pool)[backend]);
@@ -291,72 +301,6 @@ json status_of(ControlPlane& control_plane) {
   for (const config::Vip& vip : config.vips) status["vips"].push_back(vip_status(control_plane, vip));
   for (std::size_t p = 0; p < config.pools.size(); p++) status["pools"].push_back(pool_status(control_plane, p));
   return status;
-}
-
-// ---- explain -------------------------------------------------------------------------------------------------------
-
-namespace {
-
-std::string why(const ControlPlane& control_plane, const TablesView& view, const Flow& flow, const Explanation& e) {
-  const std::uint64_t generation = number(view.generation);
-  const std::string address = guideway::to_text(flow.destination);
-  if (e.vip == nullptr) return fmt::format("{} is no VIP in generation {}", address, generation);
-  if (!e.pool)
-    return fmt::format("{} is a VIP, but nothing serves {} port {} in generation {}", address,
-                       controlplane::to_text(flow.protocol), flow.destination_port, generation);
-  const config::Pool& pool = control_plane.config().pools[*e.pool];
-  if (!e.backend) return fmt::format("pool {} has no usable backend in generation {}", pool.name, generation);
-  return fmt::format("slot {} of {} of pool {} belongs to backend {} in generation {}", index(*e.slot), e.slot_count,
-                     pool.name, pool.backends[*e.backend].name, generation);
-}
-
-json outer_of(const ControlPlane& control_plane, const Explanation& e) {
-  const Egress egress = egress_of(*e.record);
-  const auto& ports = control_plane.config().dataplane.ports;
-  json outer = {{"source", guideway::to_text(egress.source)},
-                {"destination", guideway::to_text(e.record->address)},
-                {"next_hop_mac", guideway::to_text(egress.next_hop_mac)},
-                {"port", egress.port < ports.size() ? ports[egress.port].name : ""},
-                {"path_mtu_bytes", egress.path_mtu_bytes}};
-  if (e.record->encap != Encap::ipip) {
-    outer["source_port"] = gue_source_port(entropy_of(e.hash));
-    outer["destination_port"] = kGuePort;
-  }
-  return outer;
-}
-
-}  // namespace
-
-json explanation_json(const ControlPlane& control_plane, const TablesView& view, const Flow& flow,
-                      const Explanation& e) {
-  json answer = {{"generation", number(view.generation)},
-                 {"vip", nullptr},
-                 {"pool", nullptr},
-                 {"hash", nullptr},
-                 {"slot", nullptr},
-                 {"slots", nullptr},
-                 {"backend", nullptr},
-                 {"encapsulation", nullptr},
-                 {"outer", nullptr},
-                 {"verdict", controlplane::to_text(e.verdict)},
-                 {"why", why(control_plane, view, flow, e)}};
-  if (!e.pool) return answer;
-  const config::Vip& vip = control_plane.config().vips[*e.vip_index];
-  const config::Pool& pool = control_plane.config().pools[*e.pool];
-  answer["vip"] = {{"name", vip.name},
-                   {"address", guideway::to_text(vip.address)},
-                   {"port", vip.port},
-                   {"protocol", controlplane::to_text(vip.protocol)}};
-  answer["pool"] = pool.name;
-  answer["hash"] = "0x" + to_hex(e.hash);
-  answer["slots"] = e.slot_count;
-  if (!e.backend) return answer;
-  answer["slot"] = index(*e.slot);
-  answer["backend"] = {
-      {"pool", pool.name}, {"name", pool.backends[*e.backend].name}, {"address", guideway::to_text(e.record->address)}};
-  answer["encapsulation"] = controlplane::to_text(e.record->encap);
-  answer["outer"] = outer_of(control_plane, e);
-  return answer;
 }
 
 }  // namespace guideway::controlplane::api

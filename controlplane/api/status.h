@@ -4,7 +4,6 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "controlplane/control_plane.h"
-#include "controlplane/explain.h"
 
 namespace guideway::controlplane::api {
 
@@ -13,8 +12,7 @@ nlohmann::json status_of(ControlPlane& control_plane);
 // One backend, as in the status.
 nlohmann::json backend_status(ControlPlane& control_plane, std::size_t pool, std::size_t backend);
 
-// REQUIRES: the explanation is of the live view, which is of the running configuration.
-nlohmann::json explanation_json(const ControlPlane& control_plane, const TablesView& view, const Flow& flow,
-                                const Explanation& explanation);
+// A number, or "any".
+nlohmann::json port_json(const config::Vip& vip);
 
 }  // namespace guideway::controlplane::api

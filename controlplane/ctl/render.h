@@ -21,6 +21,9 @@ std::string render_status(const Json& status, const Style& style, std::time_t no
 // day.
 std::vector<std::string> problems_in(const Json& status);
 
+// A port as the API says it: a number, or "any".
+std::string port_text(const Json& port);
+
 std::string render_explain(const Json& flow, const Json& answer, const Style& style);
 
 // What a drain, undrain or weight changed, and the command that undoes it.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "common/net/address_text.h"
 #include "controlplane/ctl/figures.h"
@@ -14,10 +15,32 @@ std::string text_of(const Json& object, const char* key) {
 }
 
 std::string service_of(const Json& vip) {
-  const auto address = parse_ip(text_of(vip, "address"));
-  const auto port = vip.at("port").get<std::uint16_t>();
-  const std::string with_port = address ? to_text_with_port(*address, port) : text_of(vip, "address");
-  return with_port + " " + text_of(vip, "protocol");
+  return with_port(text_of(vip, "address"), port_text(vip.at("port"))) + " " + text_of(vip, "protocol");
+}
+
+// What a VIP or pool says of `key`, unless it is what the file need not say.
+void add_unless(std::string& list, const Json& object, const char* key, const Json& usual) {
+  const Json& value = object.at(key);
+  if (value == usual) return;
+  list += (list.empty() ? "" : ", ") + std::string(key) + " " +
+          (value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+// What is special about a VIP, and why it is not announced.
+std::string notes_on(const Json& vip) {
+  std::string notes;
+  add_unless(notes, vip, "echo", "answer");
+  add_unless(notes, vip, "unserved", "drop");
+  add_unless(notes, vip, "no_backend", "drop");
+  if (vip.at("announced").get<bool>()) return notes;
+  return notes + (notes.empty() ? "" : "; ") + text_of(vip, "why");
+}
+
+std::string carriage_of(const Json& pool) {
+  std::string carriage = text_of(pool, "encap");
+  add_unless(carriage, pool, "dscp", "copy");
+  add_unless(carriage, pool, "oversize", "fragment");
+  return carriage;
 }
 
 Cell state_of(const Json& backend) {
@@ -61,29 +84,35 @@ std::string render_backends(const Json& backends, const Style& style) {
   return table.text(style, "  ");
 }
 
-std::string render_vips_of(const Json& status, const std::string& pool, const Style& style) {
+// The VIPs of each pool.
+using VipsByPool = std::map<std::string, Json>;
+
+VipsByPool by_pool(const Json& vips) {
+  VipsByPool of;
+  for (const Json& vip : vips) of[text_of(vip, "pool")].push_back(vip);
+  return of;
+}
+
+std::string render_vips(const Json& vips, const Style& style) {
   TextTable table("lllrrl");
-  for (const Json& vip : status.at("vips")) {
-    if (text_of(vip, "pool") != pool) continue;
+  for (const Json& vip : vips) {
     const bool announced = vip.at("announced").get<bool>();
     table.add({text_of(vip, "name"), service_of(vip),
                announced ? Cell("announced", Colour::good) : Cell("not announced", Colour::odd),
                rate(vip.at("packets_per_second").get<double>(), "pkt"),
-               rate(vip.at("bits_per_second").get<double>(), "bit"), announced ? "" : text_of(vip, "why")});
+               rate(vip.at("bits_per_second").get<double>(), "bit"), notes_on(vip)});
   }
   return table.text(style, "");
 }
 
-std::string render_pool(const Json& status, const Json& pool, const Style& style) {
+std::string render_pool(const Json& vips, const Json& pool, const Style& style) {
   const Json& check = pool.at("health_check");
   const Json& backends = pool.at("backends");
-  const std::string summary =
-      fmt::format("  pool {}   {}   {} slots   health check {}   {} of {} backends usable", text_of(pool, "name"),
-                  text_of(pool, "encap"), pool.at("slots").get<std::uint32_t>(),
-                  check.is_null() ? "none" : check.get<std::string>(), pool.at("usable_backends").get<std::size_t>(),
-                  backends.size());
-  return "\n" + render_vips_of(status, text_of(pool, "name"), style) + style.paint(summary, Colour::none) + "\n" +
-         render_backends(backends, style);
+  const std::string summary = fmt::format(
+      "  pool {}   {}   {} slots   health check {}   {} of {} backends usable", text_of(pool, "name"),
+      carriage_of(pool), pool.at("slots").get<std::uint32_t>(), check.is_null() ? "none" : check.get<std::string>(),
+      pool.at("usable_backends").get<std::size_t>(), backends.size());
+  return "\n" + render_vips(vips, style) + style.paint(summary, Colour::none) + "\n" + render_backends(backends, style);
 }
 
 // ---- the head: one line per part of the house -----------------------------------------------------------------------
@@ -129,7 +158,7 @@ std::string traffic_line(const Json& dataplane) {
     const bool drops = counter.at("drop").get<bool>() && per_second > 0;
     if (name != "rx_packets" && name != "tx_packets" && name != "to_kernel_packets" && !drops) continue;
     const std::string what = name == "rx_packets"          ? "in"
-                             : name == "tx_packets"        ? "to backends"
+                             : name == "tx_packets"        ? "out"
                              : name == "to_kernel_packets" ? "to the kernel"
                                                            : name;
     line += (line.empty() ? "" : ", ") + rate(per_second, "pkt") + " " + what;
@@ -156,6 +185,10 @@ std::string render_head(const Json& status, const Style& style, std::time_t now)
 
 }  // namespace
 
+std::string port_text(const Json& port) {
+  return port.is_string() ? port.get<std::string>() : std::to_string(port.get<std::uint16_t>());
+}
+
 std::vector<std::string> problems_in(const Json& status) {
   auto problems = status.at("warnings").get<std::vector<std::string>>();
   const Json& dataplane = status.at("dataplane");
@@ -175,7 +208,8 @@ std::vector<std::string> problems_in(const Json& status) {
 
 std::string render_status(const Json& status, const Style& style, std::time_t now) {
   std::string out = render_head(status, style, now);
-  for (const Json& pool : status.at("pools")) out += render_pool(status, pool, style);
+  VipsByPool vips = by_pool(status.at("vips"));
+  for (const Json& pool : status.at("pools")) out += render_pool(vips[text_of(pool, "name")], pool, style);
   return out;
 }
 

@@ -35,12 +35,13 @@ void HealthChecker::follow(const config::Config& config) {
   }
 }
 
-void HealthChecker::assume_up(const std::set<HealthTarget>& targets) {
-  for (const HealthTarget& key : targets) {
+void HealthChecker::assume(const std::map<HealthTarget, Health>& inherited) {
+  for (const auto& [key, health] : inherited) {
     const auto found = targets_.find(key);
     if (found == targets_.end() || found->second->state.health() != Health::unknown) continue;
-    begin(key, config::HealthCheck(found->second->check), Health::up);
-    targets_.at(key)->last_result = "served flows before the control plane started; not checked yet";
+    begin(key, config::HealthCheck(found->second->check), health);
+    targets_.at(key)->last_result = std::string(health == Health::up ? "served flows" : "was down") +
+                                    " before the control plane started; not checked yet";
   }
 }
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <random>
-#include <set>
 #include <string>
 
 #include "common/config/config.h"
@@ -31,9 +30,9 @@ class HealthChecker {
   // the check itself changed; then the verdict is kept and the new rules hold from here.
   void follow(const config::Config& config);
 
-  // Targets that served flows before this control plane started: up until their checks say otherwise. Those that have
-  // a verdict already keep it.
-  void assume_up(const std::set<HealthTarget>& targets);
+  // What the tables said of targets before this control plane started; it holds until their checks say otherwise. Those
+  // that have a verdict already keep it.
+  void assume(const std::map<HealthTarget, Health>& inherited);
 
   const std::map<HealthTarget, Health>& health() const { return health_; }
   std::string last_result(const HealthTarget& target) const;  // a sentence; empty if there is no such target

@@ -19,6 +19,17 @@ constexpr std::uint32_t kMtuMax = 65535;
 
 }  // namespace
 
+NextHops::Way NextHops::Way::resolved(std::size_t port, const MacAddress& from, const MacAddress& to,
+                                      const IpAddress& source, std::uint16_t mtu_bytes) {
+  Way way{State::resolved, {}, {}, std::nullopt};
+  way.egress.port = static_cast<std::uint8_t>(port);
+  way.egress.source_mac = from;
+  way.egress.next_hop_mac = to;
+  way.egress.source = source;
+  way.egress.path_mtu_bytes = mtu_bytes;
+  return way;
+}
+
 NextHops::NextHops(EventLoop& loop, std::function<void()> on_change)
     : on_change_(std::move(on_change)),
       settle_timer_(loop,
@@ -40,6 +51,7 @@ void NextHops::set_destinations(const std::set<IpAddress>& backends) {
   destinations_ = backends;
   std::erase_if(egress_, [&](const auto& entry) { return !backends.contains(entry.first); });
   std::erase_if(trouble_, [&](const auto& entry) { return !backends.contains(entry.first); });
+  std::erase_if(behind_gateway_, [&](const IpAddress& backend) { return !backends.contains(backend); });
   resolve_all();
 }
 
@@ -101,10 +113,15 @@ bool NextHops::settle(const IpAddress& backend, const Way& way) {
     trouble_.erase(backend);
   else
     trouble_[backend] = way.trouble;
-  if (way.state == Way::State::pending) return false;
-  if (way.state == Way::State::failed) return egress_.erase(backend) > 0;
+  bool changed = false;
+  if (way.neighbour && way.neighbour->address != backend)
+    changed = behind_gateway_.insert(backend).second;
+  else if (way.neighbour || way.state != Way::State::pending)
+    changed = behind_gateway_.erase(backend) > 0;
+  if (way.state == Way::State::pending) return changed;
+  if (way.state == Way::State::failed) return egress_.erase(backend) > 0 || changed;
   const auto [place, is_new] = egress_.try_emplace(backend, way.egress);
-  if (!is_new && place->second == way.egress) return false;
+  if (!is_new && place->second == way.egress) return changed;
   place->second = way.egress;
   return true;
 }
@@ -133,10 +150,7 @@ NextHops::Way NextHops::look(const IpAddress& backend) {
 NextHops::Way NextHops::look_static(const IpAddress& backend) {
   const auto source = outer_source(0, backend, {});
   if (!source) return Way::failed(fmt::format("port {} has no source_addresses of its family", configured_[0].name));
-  return {Way::State::resolved,
-          {0, running_[0].mac, *configured_[0].next_hop_mac, *source, running_[0].mtu_bytes},
-          {},
-          std::nullopt};
+  return Way::resolved(0, running_[0].mac, *configured_[0].next_hop_mac, *source, running_[0].mtu_bytes);
 }
 
 NextHops::Way NextHops::look_up_neighbour(const IpAddress& backend, std::size_t port, const Route& route,
@@ -146,10 +160,7 @@ NextHops::Way NextHops::look_up_neighbour(const IpAddress& backend, std::size_t 
   std::uint32_t mtu_bytes = std::min<std::uint32_t>(link.mtu_bytes, kMtuMax);
   if (route.mtu_bytes != 0) mtu_bytes = std::min(mtu_bytes, route.mtu_bytes);
   if (running_[port].mtu_bytes != 0) mtu_bytes = std::min<std::uint32_t>(mtu_bytes, running_[port].mtu_bytes);
-  Way way{Way::State::resolved,
-          {static_cast<std::uint8_t>(port), running_[port].mac, {}, *source, static_cast<std::uint16_t>(mtu_bytes)},
-          {},
-          std::nullopt};
+  Way way = Way::resolved(port, running_[port].mac, {}, *source, static_cast<std::uint16_t>(mtu_bytes));
   if (configured_[port].next_hop_mac) {
     way.egress.next_hop_mac = *configured_[port].next_hop_mac;
     return way;

@@ -46,6 +46,8 @@ class NextHops {
   void remember(const IpAddress& backend, const Egress& egress);
 
   const std::map<IpAddress, Egress>& egress() const { return egress_; }
+  // Those that a router carries on to: nothing can be sent to their own MAC addresses.
+  const std::set<IpAddress>& behind_gateway() const { return behind_gateway_; }
   // Why there is no egress, or why it is an old one; empty if all is well.
   std::string trouble(const IpAddress& backend) const;
 
@@ -55,6 +57,8 @@ class NextHops {
     Egress egress;
     std::string trouble;
     std::optional<NeighbourKey> neighbour;  // that it depends on
+    static Way resolved(std::size_t port, const MacAddress& from, const MacAddress& to, const IpAddress& source,
+                        std::uint16_t mtu_bytes);
     static Way failed(std::string why) { return {State::failed, {}, std::move(why), std::nullopt}; }
   };
   struct Pause {
@@ -82,6 +86,7 @@ class NextHops {
   std::set<IpAddress> destinations_;
   std::map<IpAddress, Egress> egress_;
   std::map<IpAddress, std::string> trouble_;
+  std::set<IpAddress> behind_gateway_;
   std::map<NeighbourKey, Pause> wanted_;  // neighbours that ways depend on, and when they may be asked for again
   Timer settle_timer_;                    // gathers a burst of news into one resolution
   Timer solicit_timer_;

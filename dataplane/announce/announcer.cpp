@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/net/address_text.h"
+#include "common/net/prefix.h"
 #include "guideway/tables_view.h"
 
 namespace guideway {
@@ -60,10 +61,16 @@ std::string connect_error(const std::string& peer, int error) {
   return "cannot connect to " + peer + ": " + errno_text(error);
 }
 
-std::vector<IpAddress> flagged_addresses(const TablesView& view) {
-  std::vector<IpAddress> flagged;
+// A prefix of its family, whatever lies in shared memory.
+IpPrefix prefix_in(const VipRecord& vip) {
+  const IpAddress address = vip.address;
+  return prefix_of(address, std::min(vip.prefix_bits, IpPrefix::of(address).bits));
+}
+
+std::vector<IpPrefix> flagged_prefixes(const TablesView& view) {
+  std::vector<IpPrefix> flagged;
   for (const VipRecord& vip : view.vips)
-    if ((vip.flags & kVipAnnounce) != 0) flagged.push_back(vip.address);
+    if ((vip.flags & kVipAnnounce) != 0) flagged.push_back(prefix_in(vip));
   std::ranges::sort(flagged);
   flagged.erase(std::unique(flagged.begin(), flagged.end()), flagged.end());
   return flagged;
@@ -75,12 +82,12 @@ bgp::PathAttributes path_attributes(const config::Bgp& config) {
 
 }  // namespace
 
-std::vector<IpAddress> addresses_to_announce(std::span<const IpAddress> announced, const TablesView* view,
-                                             bool workers_follow, bool alive) {
+std::vector<IpPrefix> prefixes_to_announce(std::span<const IpPrefix> announced, const TablesView* view,
+                                           bool workers_follow, bool alive) {
   if (!alive || view == nullptr) return {};
-  std::vector<IpAddress> flagged = flagged_addresses(*view);
+  std::vector<IpPrefix> flagged = flagged_prefixes(*view);
   if (workers_follow) return flagged;
-  std::vector<IpAddress> kept;
+  std::vector<IpPrefix> kept;
   std::ranges::set_intersection(announced, flagged, std::back_inserter(kept));
   return kept;
 }
@@ -105,10 +112,10 @@ void Announcer::update(const TablesView* view, bool workers_follow, bool alive) 
   workers_follow_ = workers_follow;
   alive_ = alive;
   if (off_) return;
-  addresses_ = addresses_to_announce(addresses_, view, workers_follow, alive);
+  prefixes_ = prefixes_to_announce(prefixes_, view, workers_follow, alive);
   if (!alive || view == nullptr) followed_ = announced_ = Generation::none;
   if (alive && workers_follow) followed_ = generation;
-  session_.set_routes(addresses_);
+  session_.set_routes(prefixes_);
   if (session_.state() == SpeakerState::established) explain_untold();
 }
 
@@ -199,7 +206,7 @@ void Announcer::disconnect(const std::string& why) {
 void Announcer::explain_untold() {
   error_.clear();
   for (const Family family : {Family::ipv4, Family::ipv6}) {
-    if (std::ranges::none_of(addresses_, [&](const IpAddress& a) { return a.family() == family; })) continue;
+    if (std::ranges::none_of(prefixes_, [&](const IpPrefix& p) { return p.address.family() == family; })) continue;
     const std::string name = family == Family::ipv4 ? "IPv4" : "IPv6";
     if (!session_.has_next_hop(family))
       error_ = name + " VIPs are not announced: set bgp.next_hop" + name.back();

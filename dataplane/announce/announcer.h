@@ -3,7 +3,7 @@
 // control plane alone changes nothing, because what to announce lies in the tables (kVipAnnounce).
 //
 //   tables in force ─┐
-//   workers follow ──┼─► addresses_to_announce() ─► bgp::Session ─► loopback TCP ─► BIRD ─► routers
+//   workers follow ──┼─► prefixes_to_announce() ─► bgp::Session ─► loopback TCP ─► BIRD ─► routers
 //   workers alive ───┘
 //
 // One non-blocking socket: connects to config.peer from config.source, and after an error again with a back-off of
@@ -28,11 +28,11 @@ namespace guideway {
 
 struct TablesView;
 
-// The policy. Of what is announced now, all stays that is flagged in the view in force; all flagged addresses are
+// The policy. Of what is announced now, all stays that is flagged in the view in force; all flagged prefixes are
 // announced once every worker follows that view; nothing is announced when the data plane is not alive or has no view.
-// Several VIPs of one address count once. `announced` and the result are sorted.
-std::vector<IpAddress> addresses_to_announce(std::span<const IpAddress> announced, const TablesView* view,
-                                             bool workers_follow, bool alive);
+// Several VIPs of one prefix count once. `announced` and the result are sorted.
+std::vector<IpPrefix> prefixes_to_announce(std::span<const IpPrefix> announced, const TablesView* view,
+                                           bool workers_follow, bool alive);
 
 class Announcer {
  public:
@@ -84,8 +84,8 @@ class Announcer {
   Generation generation_ = Generation::none;
   bool workers_follow_ = false;
   bool alive_ = false;
-  std::vector<IpAddress> addresses_;        // what should be announced
-  Generation followed_ = Generation::none;  // by all workers, when `addresses_` last grew
+  std::vector<IpPrefix> prefixes_;          // what should be announced
+  Generation followed_ = Generation::none;  // by all workers, when `prefixes_` last grew
   Generation announced_ = Generation::none;
 };
 

@@ -90,11 +90,11 @@ class MessageFrame : LengthField {
   std::size_t start_;
 };
 
-void append_prefixes(Bytes& out, std::span<const IpAddress> routes) {
-  for (const IpAddress& route : routes) {
-    const ByteSpan bytes = wire_bytes(route);
-    append8(out, static_cast<std::uint8_t>(bytes.size() * 8));
-    append_bytes(out, bytes);
+// RFC 4271, section 4.3: the length in bits, and as many bytes as it takes.
+void append_prefixes(Bytes& out, std::span<const IpPrefix> routes) {
+  for (const IpPrefix& route : routes) {
+    append8(out, route.bits);
+    append_bytes(out, wire_bytes(route.address).first((route.bits + 7U) / 8));
   }
 }
 
@@ -114,7 +114,7 @@ void append_common_attributes(Bytes& out, const PathAttributes& attributes, cons
   append_attribute(out, Attribute::local_pref, local_pref);
 }
 
-void append_ipv4_announcement(Bytes& out, std::span<const IpAddress> routes, const PathAttributes& attributes) {
+void append_ipv4_announcement(Bytes& out, std::span<const IpPrefix> routes, const PathAttributes& attributes) {
   append16(out, 0);  // no withdrawn routes
   const LengthField length(out);
   append_common_attributes(out, attributes, &*attributes.next_hop4);
@@ -123,7 +123,7 @@ void append_ipv4_announcement(Bytes& out, std::span<const IpAddress> routes, con
 }
 
 // MP_REACH_NLRI stands first, as RFC 7606, section 5.1 asks.
-void append_ipv6_announcement(Bytes& out, std::span<const IpAddress> routes, const PathAttributes& attributes) {
+void append_ipv6_announcement(Bytes& out, std::span<const IpPrefix> routes, const PathAttributes& attributes) {
   append16(out, 0);  // no withdrawn routes
   const LengthField length(out);
   append8(out, static_cast<std::uint8_t>(kOptional | kExtendedLength));
@@ -141,14 +141,14 @@ void append_ipv6_announcement(Bytes& out, std::span<const IpAddress> routes, con
   length.close(out);
 }
 
-void append_ipv4_withdrawal(Bytes& out, std::span<const IpAddress> routes) {
+void append_ipv4_withdrawal(Bytes& out, std::span<const IpPrefix> routes) {
   const LengthField withdrawn(out);
   append_prefixes(out, routes);
   withdrawn.close(out);
   append16(out, 0);  // no attributes
 }
 
-void append_ipv6_withdrawal(Bytes& out, std::span<const IpAddress> routes) {
+void append_ipv6_withdrawal(Bytes& out, std::span<const IpPrefix> routes) {
   append16(out, 0);  // no withdrawn IPv4 routes
   const LengthField length(out);
   append8(out, static_cast<std::uint8_t>(kOptional | kExtendedLength));
@@ -163,10 +163,10 @@ void append_ipv6_withdrawal(Bytes& out, std::span<const IpAddress> routes) {
 
 // Calls append_body(routes) for as many UPDATEs as it takes. Their part besides the prefixes is below 100 bytes.
 template <typename AppendBody>
-void append_updates(Bytes& out, std::span<const IpAddress> routes, AppendBody append_body) {
+void append_updates(Bytes& out, std::span<const IpPrefix> routes, AppendBody append_body) {
   if (routes.empty()) return;
   constexpr std::size_t kFixedBytesMax = 100;
-  const std::size_t per_message = (kMessageBytesMax - kFixedBytesMax) / (1 + wire_bytes(routes.front()).size());
+  const std::size_t per_message = (kMessageBytesMax - kFixedBytesMax) / (1 + wire_bytes(routes.front().address).size());
   while (!routes.empty()) {
     const auto part = routes.first(std::min(per_message, routes.size()));
     const MessageFrame frame(out, MessageType::update);
@@ -306,18 +306,18 @@ void append_notification(Bytes& out, const Notification& notification) {
   frame.close(out);
 }
 
-void append_announcements(Bytes& out, std::span<const IpAddress> routes, const PathAttributes& attributes) {
-  append_updates(out, routes, [&](std::span<const IpAddress> part) {
-    if (part.front().is_v4())
+void append_announcements(Bytes& out, std::span<const IpPrefix> routes, const PathAttributes& attributes) {
+  append_updates(out, routes, [&](std::span<const IpPrefix> part) {
+    if (part.front().address.is_v4())
       append_ipv4_announcement(out, part, attributes);
     else
       append_ipv6_announcement(out, part, attributes);
   });
 }
 
-void append_withdrawals(Bytes& out, std::span<const IpAddress> routes) {
-  append_updates(out, routes, [&](std::span<const IpAddress> part) {
-    if (part.front().is_v4())
+void append_withdrawals(Bytes& out, std::span<const IpPrefix> routes) {
+  append_updates(out, routes, [&](std::span<const IpPrefix> part) {
+    if (part.front().address.is_v4())
       append_ipv4_withdrawal(out, part);
     else
       append_ipv6_withdrawal(out, part);

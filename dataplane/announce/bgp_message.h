@@ -73,9 +73,9 @@ struct PathAttributes {
 void append_open(Bytes& out, const Open& open);
 void append_keepalive(Bytes& out);
 void append_notification(Bytes& out, const Notification& notification);
-// Host routes (/32 or /128), as many per message as fit. REQUIRES: all of one family; its next hop is set.
-void append_announcements(Bytes& out, std::span<const IpAddress> routes, const PathAttributes& attributes);
-void append_withdrawals(Bytes& out, std::span<const IpAddress> routes);
+// As many routes per message as fit. REQUIRES: all of one family; its next hop is set.
+void append_announcements(Bytes& out, std::span<const IpPrefix> routes, const PathAttributes& attributes);
+void append_withdrawals(Bytes& out, std::span<const IpPrefix> routes);
 
 struct Header {
   std::uint16_t length_bytes = 0;  // of the message, header included

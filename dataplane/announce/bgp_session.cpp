@@ -11,17 +11,17 @@ namespace {
 constexpr std::chrono::seconds kOpenTimeout{10};
 constexpr std::uint8_t kAdministrativeShutdown = 2;
 
-std::vector<IpAddress> difference(const std::vector<IpAddress>& a, const std::vector<IpAddress>& b) {
-  std::vector<IpAddress> result;
+std::vector<IpPrefix> difference(const std::vector<IpPrefix>& a, const std::vector<IpPrefix>& b) {
+  std::vector<IpPrefix> result;
   std::ranges::set_difference(a, b, std::back_inserter(result));
   return result;
 }
 
 }  // namespace
 
-void Session::set_routes(std::span<const IpAddress> routes) {
+void Session::set_routes(std::span<const IpPrefix> routes) {
   for (Routes& family : routes_) family.wanted.clear();
-  for (const IpAddress& route : routes) routes_of(route.family()).wanted.push_back(route);
+  for (const IpPrefix& route : routes) routes_of(route.address.family()).wanted.push_back(route);
   changed_ = true;
 }
 

@@ -5,9 +5,9 @@
 //         ▲                   │                  │                        │
 //         └────── stop() ─────┴── finished() ◄───┴── error, hold timer, NOTIFICATION, cease() ──┘
 //
-// It opens an iBGP session over a connection that somebody else holds, keeps it alive, and says which host routes it
-// has; routes of the peer are ignored. Every error is answered with the NOTIFICATION that RFC 4271 section 6 names;
-// then the session is finished: its owner writes out what output() still has, closes, and starts again when it likes.
+// It opens an iBGP session over a connection that somebody else holds, keeps it alive, and says which routes it has;
+// routes of the peer are ignored. Every error is answered with the NOTIFICATION that RFC 4271 section 6 names; then the
+// session is finished: its owner writes out what output() still has, closes, and starts again when it likes.
 //
 // What the peer was told is compared with what is wanted only when all earlier bytes have left. So a slow peer makes
 // changes coalesce and never makes the output grow; it is bounded by one announcement of all routes.
@@ -38,8 +38,8 @@ class Session {
  public:
   Session(const Identity& identity, const PathAttributes& attributes) : identity_(identity), attributes_(attributes) {}
 
-  // The host routes the peer should have from now on. REQUIRES: sorted, each address once.
-  void set_routes(std::span<const IpAddress> routes);
+  // The routes the peer should have from now on. REQUIRES: sorted, each prefix once.
+  void set_routes(std::span<const IpPrefix> routes);
 
   // The connection is up. REQUIRES: idle.
   void start(TimePoint now);
@@ -73,8 +73,8 @@ class Session {
  private:
   struct Routes {  // of one family
     Family family;
-    std::vector<IpAddress> wanted;  // sorted
-    std::vector<IpAddress> told;    // sorted
+    std::vector<IpPrefix> wanted;  // sorted
+    std::vector<IpPrefix> told;    // sorted
   };
 
   bool established() const { return state_ == SpeakerState::established && !finished_; }

@@ -1,27 +1,120 @@
+#include "dataplane/stages/checksum.h"
+#include "dataplane/stages/parse_icmp.h"
+#include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
 
 namespace guideway {
 namespace {
 
-constexpr Counter kNothingWrong{};
-
-// An unsound packet has no protocol and port to go by: only its address counts, which the key of zeros stands for.
-VipMatch match(const Packet& packet, const TablesView& view) {
-  const bool sound = packet.reason == kNothingWrong;
-  const IpProto protocol = sound ? packet.protocol : IpProto{};
-  const Be16 port = sound ? packet.ports.destination : Be16{};
-  const std::uint8_t* ip = packet.data + packet.l3_offset;
-  if (packet.family == Family::ipv4)
-    return find_vip4(view, load<Be32>(ip + offsetof(Ipv4Header, destination)), protocol, port);
-  return find_vip6(view, load<Block16>(ip + offsetof(Ipv6Header, destination)), protocol, port);
+// RFC 1122, section 3.2.1.3, and RFC 3927, section 2.6.2; an attacker's "land" packet has source and destination equal.
+bool is_bad_source(Be32 source, Be32 destination) {
+  const std::uint32_t address = source.host();
+  const std::uint32_t first = address >> 24;
+  return address == 0 || first == 127 || (first >= 224 && first < 240) || address == 0xffffffff ||
+         address >> 16 == (169U << 8 | 254U) || source == destination;
 }
 
-void turn_away_unserved(Packet& packet, const TablesView& view) {
+// RFC 4291, sections 2.5.2, 2.5.3, 2.5.6 and 2.7.
+bool is_bad_source(const Block16& source, const Block16& destination) {
+  const auto halves = std::bit_cast<std::array<Be64, 2>>(source);
+  const std::uint64_t high = halves[0].host();
+  if (high == 0 && halves[1].host() <= 1) return true;  // :: and ::1
+  return high >> 56 == 0xff || high >> 54 == 0xfe80U >> 6 || source == destination;
+}
+
+bool has_bad_source(const Packet& packet) {
+  const std::uint8_t* ip = packet.l3();
+  if (packet.family == Family::ipv4) return is_bad_source(ipv4_source(ip), ipv4_destination(ip));
+  return is_bad_source(ipv6_source(ip), ipv6_destination(ip));
+}
+
+bool is_own_source(const Packet& packet, const TablesView& view) {
+  const VipMatch source = packet.family == Family::ipv4 ? find_address4(view, ipv4_source(packet.l3()))
+                                                        : find_address6(view, ipv6_source(packet.l3()));
+  return source.pool == PoolId::own;
+}
+
+// Not for a VIP: the kernel's, unless it could go in circles.
+void pass_on(Packet& packet, const TablesView& view, bool to_own_address) {
+  packet.verdict = Verdict::to_kernel;
+  const bool encapsulated =
+      packet.reason == Counter::drop_encapsulated || (packet.kind == PacketKind::flow && is_gue(packet));
+  if (!encapsulated) return;
+  if (to_own_address)
+    drop(packet, Counter::drop_encapsulated);
+  else if (is_own_source(packet, view))
+    drop(packet, Counter::drop_returned);
+}
+
+void refuse(Batch& batch, Packet& packet, const TablesView& view) {
+  if (packet.reason == Counter::drop_unsupported_protocol || packet.reason == Counter::drop_icmp_unsupported)
+    turn_away(batch, packet, view, packet.reason);
+  else
+    packet.verdict = Verdict::drop;
+}
+
+bool has_good_icmp_checksum(const Packet& packet) {
+  std::uint64_t sum = ones_sum(packet.l4(), packet.l4_bytes());
+  if (packet.family == Family::ipv6)
+    sum += pseudo_sum(packet.l3() + offsetof(Ipv6Header, source), Family::ipv6, packet.l4_bytes(), IpProto::icmpv6);
+  return fold(sum) == 0xffff;
+}
+
+void take_echo_request(Batch& batch, Packet& packet, const TablesView& view) {
   const VipRecord* vip = vip_record(view, packet.vip);
-  if (vip != nullptr && vip->unserved == Unserved::kernel)
+  if (!packet.is_whole())
+    drop(packet, Counter::drop_segmented);
+  else if (!has_good_icmp_checksum(packet))
+    drop(packet, Counter::drop_icmp_bad_checksum);
+  else if (vip == nullptr || (vip->flags & kVipEcho) == 0)
+    drop(packet, Counter::drop_echo_refused);
+  else
+    ask_for_answer(batch, packet, Counter::drop_echo_limited);
+}
+
+struct QuotedSource {
+  bool is_destination;  // the quoted packet came from whom the error is for
+  VipMatch address;
+};
+
+QuotedSource source_of_quote(const Packet& packet, const TablesView& view) {
+  const std::uint8_t* quote = quoted_packet(packet);
+  if (packet.family == Family::ipv4)
+    return {ipv4_source(quote) == ipv4_destination(packet.l3()), find_address4(view, ipv4_source(quote))};
+  return {ipv6_source(quote) == ipv6_destination(packet.l3()), find_address6(view, ipv6_source(quote))};
+}
+
+// The quoted packet went from the VIP to a client: its source is our destination.
+void take_icmp_error(Packet& packet, const TablesView& view) {
+  const auto [is_destination, address] = source_of_quote(packet, view);
+  packet.pool = is_destination ? find_service(packet, view).pool : PoolId::none;
+  if (packet.pool != PoolId::none)
+    packet.reason = Counter::icmp_errors_forwarded;
+  else if (is_destination || address.vip == VipId::none)
     packet.verdict = Verdict::to_kernel;
   else
-    drop(packet, Counter::drop_unserved);
+    drop(packet, Counter::drop_icmp_bad_quote);
+}
+
+// REQUIRES: the destination is a VIP's; `found` says which.
+void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& found) {
+  packet.vip = found.vip;
+  if (has_bad_source(packet)) return drop(packet, Counter::drop_bad_source);
+  if (packet.reason != kNothing) return refuse(batch, packet, view);
+  switch (packet.kind) {
+    case PacketKind::flow:
+      return take_service(batch, packet, view, found);
+    case PacketKind::first_fragment:
+    case PacketKind::later_fragment:
+      batch.has_fragments = true;
+      return;
+    case PacketKind::echo_request:
+      return take_echo_request(batch, packet, view);
+    case PacketKind::icmp_error:
+      return take_icmp_error(packet, view);
+    case PacketKind::other:
+      return drop(packet, Counter::drop_unsupported_protocol);  // unsound, and nobody said why
+  }
 }
 
 }  // namespace
@@ -32,15 +125,12 @@ void classify(Batch& batch, const TablesView& view) {
       packet.verdict = Verdict::to_kernel;
       continue;
     }
-    const VipMatch found = match(packet, view);
-    packet.vip = found.vip;
-    packet.pool = found.pool;
-    if (found.vip == VipId::none)
-      packet.verdict = Verdict::to_kernel;
-    else if (packet.reason != kNothingWrong)
-      packet.verdict = Verdict::drop;
-    else if (found.pool == PoolId::none)
-      turn_away_unserved(packet, view);
+    const VipMatch found =
+        packet.kind == PacketKind::flow ? find_service(packet, view) : find_destination(packet, view);
+    if (found.vip != VipId::none) [[likely]]
+      take(batch, packet, view, found);
+    else
+      pass_on(packet, view, found.pool == PoolId::own);
   }
 }
 

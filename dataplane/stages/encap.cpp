@@ -1,62 +1,73 @@
 // Outer headers. The backend's record holds them complete but for what depends on the packet; a leaf for each outer
 // family and kind copies them in front and fills the rest in.
 //
-//   frame before:  Ethernet │ inner IP … │ padding
-//   frame after:   Ethernet │ outer IP │ [UDP │ [GUE]] │ inner IP …
+//   frame before:  Ethernet [tags] │ inner IP … │ padding
+//   frame after:   Ethernet [tags] │ outer IP │ [UDP [│ GUE]] or [GRE] │ inner IP …          (l2dsr: no outer headers)
 //
-// RFC 2003 (4in4), RFC 2473 (… in6), RFC 4213 (6in4); GUE: draft-ietf-intarea-gue-09. DSCP is copied, and so is ECN
-// (RFC 6040, section 4.1, normal mode).
+// RFC 2003 (4in4), RFC 2473 (… in6), RFC 4213 (6in4); GUE: draft-ietf-intarea-gue-09; GRE: RFC 2784, RFC 7676. DSCP is
+// copied or set, and ECN copied (RFC 6040, section 4.1, normal mode).
+#include "dataplane/stages/checksum.h"
+#include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
 
 namespace guideway {
 namespace {
 
+constexpr std::uint32_t kIpv6MtuMin = 1280;  // RFC 8200, section 5
+constexpr std::uint32_t kL3BytesMax = 65535;
+
+// The outer headers behind Ethernet; offsets from the outer IP header.
 template <Family kFamily, Encap kEncap>
 struct Outer {
   static constexpr bool kIpv4 = kFamily == Family::ipv4;
-  static constexpr bool kUdp = kEncap != Encap::ipip;
-  static constexpr std::uint16_t kIpAt = sizeof(EthernetHeader);
-  static constexpr std::uint16_t kUdpAt = kIpAt + (kIpv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
-  static constexpr std::uint16_t kGueAt = kUdpAt + (kUdp ? sizeof(UdpHeader) : 0);
-  static constexpr std::uint16_t kBytes = kGueAt + (kEncap == Encap::gue0 ? sizeof(GueHeader) : 0);
-  static_assert(kBytes <= sizeof(BackendRecord::outer));
+  static constexpr bool kUdp = kEncap == Encap::gue0 || kEncap == Encap::gue1;
+  static constexpr bool kSourceVaries = kEncap == Encap::ipip || kEncap == Encap::gre;
+  static constexpr std::uint16_t kIpBytes = kIpv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  static constexpr std::uint16_t kTunnelBytes =
+      kUdp ? sizeof(UdpHeader) + (kEncap == Encap::gue0 ? sizeof(GueHeader) : 0)
+           : (kEncap == Encap::gre ? sizeof(GreHeader) : 0);
+  static constexpr std::uint16_t kBytes = kIpBytes + kTunnelBytes;
+  static constexpr std::uint16_t kGueAt = kIpBytes + sizeof(UdpHeader);
+  static_assert(sizeof(EthernetHeader) + 2 * sizeof(VlanTag) + kBytes <= sizeof(BackendRecord::outer));
 };
 
 std::uint8_t traffic_class_of(const Packet& packet) {
-  const std::uint8_t* ip = packet.data + packet.l3_offset;
+  const std::uint8_t* ip = packet.l3();
   if (packet.family == Family::ipv4) return ip[offsetof(Ipv4Header, tos)];
   return static_cast<std::uint8_t>(load<Be32>(ip).host() >> 20);
 }
 
-constexpr std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+bool may_be_fragmented(const Packet& packet) {
+  if (packet.family == Family::ipv6) return packet.l3_bytes <= kIpv6MtuMin;
+  return (load<Ipv4Header>(packet.l3()).flags_fragment.host() & kIpv4DontFragment) == 0;
 }
 
-// Ones' complement sum (RFC 1071) in the byte order of memory, unfolded.
-std::uint64_t ones_sum(const std::uint8_t* bytes, std::uint32_t count) {
-  std::uint64_t sum = 0;
-  for (; count >= 4; bytes += 4, count -= 4) sum += load<std::uint32_t>(bytes);
-  if (count >= 2) {
-    sum += load<std::uint16_t>(bytes);
-    bytes += 2;
-    count -= 2;
+// docs/packet_policy.md, section 7. True: put the outer headers in front all the same, the packet is cut behind them.
+bool goes_on_too_big(Packet& packet, Oversize oversize) {
+  if (!may_be_fragmented(packet)) {
+    packet.verdict = Verdict::answer;
+    packet.reason = Counter::drop_too_big;
+    return false;
   }
-  return count == 1 ? sum + *bytes : sum;
+  if (oversize == Oversize::fragment_inner && packet.family == Family::ipv4) {
+    packet.verdict = Verdict::split_inner;
+    return false;
+  }
+  if (oversize != Oversize::drop) return true;
+  drop(packet, Counter::drop_too_big);
+  return false;
 }
 
-void fill_ipv4(std::uint8_t* ip, std::uint32_t template_sum, std::uint16_t bytes, std::uint8_t tos, IpProto protocol) {
+void fill_ipv4(std::uint8_t* ip, std::uint32_t template_sum, Be32 source_bits, std::uint16_t bytes, std::uint8_t tos,
+               IpProto protocol) {
   const Be16 length = Be16::from_host(bytes);
-  // The template was summed with these three zero; `tos` and `protocol` are the second bytes of their words.
-  const std::uint64_t sum = std::uint64_t{template_sum} + length.raw() + (std::uint64_t{tos} << 8) +
+  // The template was summed with all of these zero; `tos` and `protocol` are the second bytes of their words.
+  const std::uint64_t sum = std::uint64_t{template_sum} + source_bits.raw() + length.raw() + (std::uint64_t{tos} << 8) +
                             (static_cast<std::uint64_t>(protocol) << 8);
   ip[offsetof(Ipv4Header, tos)] = tos;
   ip[offsetof(Ipv4Header, protocol)] = static_cast<std::uint8_t>(protocol);
   store(ip + offsetof(Ipv4Header, total_length), length);
-  store(ip + offsetof(Ipv4Header, checksum), static_cast<std::uint16_t>(~fold(sum)));
+  store(ip + offsetof(Ipv4Header, checksum), checksum_of(sum));
 }
 
 void fill_ipv6(std::uint8_t* ip, std::uint16_t payload_bytes, std::uint8_t traffic_class, IpProto next_header,
@@ -67,6 +78,11 @@ void fill_ipv6(std::uint8_t* ip, std::uint16_t payload_bytes, std::uint8_t traff
   ip[offsetof(Ipv6Header, next_header)] = static_cast<std::uint8_t>(next_header);
 }
 
+// The last four bytes of a source address, which the template has zero where the flow's entropy goes.
+void fill_source(std::uint8_t* last, Be32 bits) {
+  store(last, load<std::uint32_t>(last) | bits.raw());
+}
+
 // Over IPv4 the checksum is left zero (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1).
 template <bool kIpv4>
 void fill_udp(std::uint8_t* udp, std::uint16_t bytes, std::uint32_t entropy) {
@@ -74,49 +90,105 @@ void fill_udp(std::uint8_t* udp, std::uint16_t bytes, std::uint32_t entropy) {
   store(udp + offsetof(UdpHeader, length), Be16::from_host(bytes));
   if constexpr (!kIpv4) {
     const std::uint8_t* addresses = udp - 2 * sizeof(Block16);
-    const std::uint64_t sum = ones_sum(addresses, 2 * sizeof(Block16) + bytes) + Be16::from_host(bytes).raw() +
-                              Be16::from_host(static_cast<std::uint16_t>(IpProto::udp)).raw();
-    const auto checksum = static_cast<std::uint16_t>(~fold(sum));
+    const std::uint16_t checksum =
+        checksum_of(ones_sum(udp, bytes) + pseudo_sum(addresses, Family::ipv6, bytes, IpProto::udp));
     store(udp + offsetof(UdpHeader, checksum), checksum == 0 ? std::uint16_t{0xffff} : checksum);
   }
+}
+
+// What the template leaves open.
+template <Family kFamily, Encap kEncap>
+void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, std::uint8_t traffic_class) {
+  using O = Outer<kFamily, kEncap>;
+  const BackendRecord& backend = *packet.backend;
+  const std::uint32_t entropy = entropy_of(packet.hash);
+  const bool inner4 = packet.family == Family::ipv4;
+  const IpProto inner = inner4 ? IpProto::ipip : IpProto::ipv6;
+  const IpProto carried = O::kUdp ? IpProto::udp : kEncap == Encap::gre ? IpProto::gre : inner;
+  const auto source_bits =
+      O::kSourceVaries ? Be32::from_raw(Be32::from_host(entropy).raw() & backend.source_entropy.raw()) : Be32{};
+  if constexpr (O::kIpv4)
+    fill_ipv4(ip, backend.outer_sum, source_bits, outer_ip_bytes, traffic_class, carried);
+  else
+    fill_ipv6(ip, static_cast<std::uint16_t>(outer_ip_bytes - sizeof(Ipv6Header)), traffic_class, carried, entropy);
+  if constexpr (O::kSourceVaries)
+    fill_source(ip + (O::kIpv4 ? offsetof(Ipv4Header, source) : offsetof(Ipv6Header, source) + 12), source_bits);
+  if constexpr (kEncap == Encap::gre)
+    store(ip + O::kIpBytes + offsetof(GreHeader, protocol),
+          Be16::from_host(static_cast<std::uint16_t>(inner4 ? EtherType::ipv4 : EtherType::ipv6)));
+  if constexpr (kEncap == Encap::gue0) ip[O::kGueAt + offsetof(GueHeader, protocol)] = static_cast<std::uint8_t>(inner);
+  if constexpr (O::kUdp)
+    fill_udp<O::kIpv4>(ip + O::kIpBytes, static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy);
+}
+
+constexpr std::uint16_t kEthernetBytesMax = sizeof(EthernetHeader) + 2 * sizeof(VlanTag);
+
+// Read once and bounded, whatever the record says by now.
+std::uint16_t ethernet_bytes(const BackendRecord& backend) {
+  return std::min<std::uint16_t>(backend.ip_at, kEthernetBytesMax);
+}
+
+// Ethernet and the port's tags; nearly always without tags, and then of a fixed size.
+void put_ethernet(std::uint8_t* front, const BackendRecord& backend, std::uint16_t bytes) {
+  if (bytes == sizeof(EthernetHeader)) [[likely]]
+    std::memcpy(front, backend.outer, sizeof(EthernetHeader));
+  else
+    std::memcpy(front, backend.outer, bytes);
+}
+
+// The frame now begins `front_bytes` before the inner packet, and ends with it.
+void reshape(Packet& packet, std::uint16_t front_bytes) {
+  packet.data = packet.data + packet.l3_offset - front_bytes;
+  packet.headroom_bytes = static_cast<std::uint16_t>(packet.headroom_bytes + packet.l3_offset - front_bytes);
+  packet.contiguous_bytes = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(packet.contiguous_bytes - packet.l3_offset, packet.l3_bytes) + front_bytes);
+  packet.frame_bytes = front_bytes + std::uint32_t{packet.l3_bytes};
 }
 
 template <Family kFamily, Encap kEncap>
 void put_in_front(Packet& packet) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
-  const auto outer_ip_bytes = static_cast<std::uint32_t>(O::kBytes - O::kIpAt + packet.l3_bytes);
-  if (outer_ip_bytes > backend.path_mtu_bytes) return drop(packet, Counter::drop_too_big);
-  if (packet.headroom_bytes + packet.l3_offset < O::kBytes) return drop(packet, Counter::drop_no_headroom);
-  if (O::kUdp && !O::kIpv4 && packet.l3_offset + packet.l3_bytes > packet.contiguous_bytes)
-    return drop(packet, Counter::drop_segmented);
-
-  const std::uint8_t traffic_class = traffic_class_of(packet);
-  const IpProto inner = packet.family == Family::ipv4 ? IpProto::ipip : IpProto::ipv6;
-  const IpProto carried = O::kUdp ? IpProto::udp : inner;
-  std::uint8_t* front = packet.data + packet.l3_offset - O::kBytes;
-  std::memcpy(front, backend.outer, O::kBytes);
-  if constexpr (O::kIpv4)
-    fill_ipv4(front + O::kIpAt, backend.outer_sum, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class, carried);
-  else
-    fill_ipv6(front + O::kIpAt, static_cast<std::uint16_t>(outer_ip_bytes - sizeof(Ipv6Header)), traffic_class, carried,
-              packet.entropy);
-  if constexpr (kEncap == Encap::gue0)
-    front[O::kGueAt + offsetof(GueHeader, protocol)] = static_cast<std::uint8_t>(inner);
-  if constexpr (O::kUdp)
-    fill_udp<O::kIpv4>(front + O::kUdpAt, static_cast<std::uint16_t>(O::kBytes - O::kUdpAt + packet.l3_bytes),
-                       packet.entropy);
-
-  packet.headroom_bytes = static_cast<std::uint16_t>(packet.headroom_bytes + packet.l3_offset - O::kBytes);
-  packet.contiguous_bytes = static_cast<std::uint16_t>(
-      std::min<std::uint32_t>(packet.contiguous_bytes - packet.l3_offset, packet.l3_bytes) + O::kBytes);
-  packet.frame_bytes = O::kBytes + std::uint32_t{packet.l3_bytes};
-  packet.data = front;
+  const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + packet.l3_bytes;
+  const std::uint16_t ip_at = ethernet_bytes(backend);
+  const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes);
   packet.verdict = Verdict::forward;
+  if (outer_ip_bytes > backend.path_mtu_bytes) [[unlikely]] {
+    if (!goes_on_too_big(packet, backend.oversize)) return;
+    if (outer_ip_bytes > kL3BytesMax) return drop(packet, Counter::drop_too_big);
+    packet.verdict = Verdict::split_outer;
+  }
+  if (packet.headroom_bytes + packet.l3_offset < front_bytes) return drop(packet, Counter::drop_no_headroom);
+  if (O::kUdp && !O::kIpv4 && !packet.is_whole()) return drop(packet, Counter::drop_segmented);
+
+  const auto traffic_class = static_cast<std::uint8_t>((traffic_class_of(packet) & backend.tos_keep) | backend.tos_set);
+  std::uint8_t* front = packet.data + packet.l3_offset - front_bytes;
+  std::memcpy(front + ip_at, backend.outer + ip_at, O::kBytes);
+  put_ethernet(front, backend, ip_at);
+  fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class);
+  reshape(packet, front_bytes);
+}
+
+// Nothing but another Ethernet header; its type says what family the packet is of.
+void redirect(Packet& packet) {
+  const BackendRecord& backend = *packet.backend;
+  packet.verdict = Verdict::forward;
+  if (packet.l3_bytes > backend.path_mtu_bytes) [[unlikely]] {
+    if (packet.family == Family::ipv6 && may_be_fragmented(packet)) return drop(packet, Counter::drop_too_big);
+    const auto oversize = backend.oversize == Oversize::drop ? Oversize::drop : Oversize::fragment_inner;
+    if (!goes_on_too_big(packet, oversize)) return;
+  }
+  const std::uint16_t ip_at = ethernet_bytes(backend);
+  if (packet.headroom_bytes + packet.l3_offset < ip_at) return drop(packet, Counter::drop_no_headroom);
+  std::uint8_t* ip = packet.data + packet.l3_offset;
+  put_ethernet(ip - ip_at, backend, ip_at);
+  const EtherType type = packet.family == Family::ipv4 ? EtherType::ipv4 : EtherType::ipv6;
+  store(ip - sizeof(Be16), Be16::from_host(static_cast<std::uint16_t>(type)));
+  reshape(packet, ip_at);
 }
 
 template <Family kFamily>
-void encap_packet(Packet& packet) {
+void encap_for_family(Packet& packet) {
   switch (packet.backend->encap) {
     case Encap::ipip:
       return put_in_front<kFamily, Encap::ipip>(packet);
@@ -124,19 +196,29 @@ void encap_packet(Packet& packet) {
       return put_in_front<kFamily, Encap::gue0>(packet);
     case Encap::gue1:
       return put_in_front<kFamily, Encap::gue1>(packet);
+    case Encap::gre:
+      return put_in_front<kFamily, Encap::gre>(packet);
+    case Encap::l2dsr:
+      return redirect(packet);
   }
   drop(packet, Counter::drop_no_backend);  // a record scribbled over after it was validated
 }
 
 }  // namespace
 
+void encap_packet(Packet& packet) {
+  if (packet.backend->outer_family == Family::ipv4)
+    encap_for_family<Family::ipv4>(packet);
+  else
+    encap_for_family<Family::ipv6>(packet);
+}
+
 void encap(Batch& batch) {
   for (Packet& packet : batch.all()) {
     if (packet.verdict != Verdict::pending) continue;
-    if (packet.backend->outer_family == Family::ipv4)
-      encap_packet<Family::ipv4>(packet);
-    else
-      encap_packet<Family::ipv6>(packet);
+    encap_packet(packet);
+    if (packet.verdict == Verdict::answer) [[unlikely]]
+      batch.has_answers = true;
   }
 }
 

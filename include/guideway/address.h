@@ -41,6 +41,19 @@ struct IpAddress {
 };
 static_assert(sizeof(IpAddress) == 16 && alignof(IpAddress) == 1);
 
+// Addresses with the same first bits. `bits` counts in the family's own terms: 0 … 32, or 0 … 128; the bits behind them
+// are 0 in `address`.
+struct IpPrefix {
+  IpAddress address;
+  std::uint8_t bits = 0;
+
+  static constexpr IpPrefix of(const IpAddress& address) {
+    return {address, static_cast<std::uint8_t>(address.is_v4() ? 32 : 128)};
+  }
+  constexpr bool is_host() const { return bits == (address.is_v4() ? 32 : 128); }
+  friend constexpr auto operator<=>(const IpPrefix&, const IpPrefix&) = default;
+};
+
 struct MacAddress {
   std::array<std::uint8_t, 6> bytes{};
   friend constexpr auto operator<=>(const MacAddress&, const MacAddress&) = default;

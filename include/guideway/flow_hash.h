@@ -21,17 +21,13 @@
 #include <cstdint>
 
 #include "guideway/address.h"
+#include "guideway/aes.h"
 #include "guideway/byte_order.h"
 #include "guideway/units.h"
 #include "guideway/wire.h"
 
-#if defined(__AES__)
-#include <immintrin.h>
-#endif
-
 namespace guideway {
 
-using Block16 = std::array<std::uint8_t, 16>;
 using FlowHashSecret = Block16;
 
 inline constexpr int kFlowHashRounds = 4;
@@ -62,73 +58,8 @@ struct FlowKey6 {
 };
 static_assert(sizeof(FlowKey6) == 48 && alignof(FlowKey6) == 1);
 
-namespace aes {
-
-// The AES S-box (FIPS 197, section 5.1.1), computed from its definition: inverse in GF(2^8), then the affine map.
-constexpr std::uint8_t gf_multiply(std::uint8_t a, std::uint8_t b) {
-  std::uint8_t product = 0;
-  for (; b != 0; b = static_cast<std::uint8_t>(b >> 1)) {
-    if ((b & 1) != 0) product = static_cast<std::uint8_t>(product ^ a);
-    const bool carry = (a & 0x80) != 0;
-    a = static_cast<std::uint8_t>(a << 1);
-    if (carry) a = static_cast<std::uint8_t>(a ^ 0x1b);
-  }
-  return product;
-}
-
-constexpr std::array<std::uint8_t, 256> make_sbox() {
-  std::array<std::uint8_t, 256> sbox{};
-  std::array<std::uint8_t, 256> inverse{};
-  // 3 generates the multiplicative group: walk it forwards with 3 and backwards with 3^-1 = 0xf6.
-  std::uint8_t p = 1;
-  std::uint8_t q = 1;
-  do {
-    inverse[p] = q;
-    p = gf_multiply(p, 3);
-    q = gf_multiply(q, 0xf6);
-  } while (p != 1);
-  for (unsigned i = 0; i < 256; i++) {
-    const std::uint8_t b = inverse[i];
-    sbox[i] =
-        static_cast<std::uint8_t>(b ^ std::rotl(b, 1) ^ std::rotl(b, 2) ^ std::rotl(b, 3) ^ std::rotl(b, 4) ^ 0x63);
-  }
-  return sbox;
-}
-inline constexpr std::array<std::uint8_t, 256> kSbox = make_sbox();
-
-// One AES round: SubBytes, ShiftRows, MixColumns, AddRoundKey; the same as the AESENC instruction.
-constexpr Block16 round_portable(const Block16& s, const Block16& key) {
-  Block16 out{};
-  for (unsigned column = 0; column < 4; column++) {
-    std::array<std::uint8_t, 4> a{};
-    for (unsigned row = 0; row < 4; row++) a[row] = kSbox[s[4 * ((column + row) % 4) + row]];
-    for (unsigned row = 0; row < 4; row++) {
-      const std::uint8_t mixed = static_cast<std::uint8_t>(gf_multiply(a[row], 2) ^ gf_multiply(a[(row + 1) % 4], 3) ^
-                                                           a[(row + 2) % 4] ^ a[(row + 3) % 4]);
-      out[4 * column + row] = static_cast<std::uint8_t>(mixed ^ key[4 * column + row]);
-    }
-  }
-  return out;
-}
-
-}  // namespace aes
-
-// FIPS 197, section 5.2, as far as the hash needs it.
 constexpr FlowHashKeys expand_flow_hash_keys(const FlowHashSecret& secret) {
-  FlowHashKeys keys{};
-  keys.round[0] = secret;
-  std::uint8_t rcon = 1;
-  for (unsigned r = 1; r < keys.round.size(); r++) {
-    const Block16& before = keys.round[r - 1];
-    Block16& now = keys.round[r];
-    for (unsigned i = 0; i < 4; i++) {
-      const std::uint8_t rotated = aes::kSbox[before[12 + (i + 1) % 4]];
-      now[i] = static_cast<std::uint8_t>(before[i] ^ rotated ^ (i == 0 ? rcon : 0));
-    }
-    for (unsigned i = 4; i < 16; i++) now[i] = static_cast<std::uint8_t>(before[i] ^ now[i - 4]);
-    rcon = aes::gf_multiply(rcon, 2);
-  }
-  return keys;
+  return {aes::expand_key<kFlowHashRounds + 1>(secret)};
 }
 
 template <std::size_t N>

@@ -3,8 +3,9 @@
 //   StatsHeader │ WorkerBlock 0 │ vips 0 │ backends 0 │ WorkerBlock 1 │ …
 //
 // The data plane creates it (a new one for each process) and is its only writer: each worker writes its own cache
-// lines, the main core the header. Everybody else maps it read-only. All numbers are monotonic 64-bit counts written
-// with plain relaxed stores by their one owner; a reader may see one counter ahead of another by a burst.
+// lines, the main core the header. Everybody else maps it read-only. All numbers are 64-bit counts, monotonic but for
+// the gauges of counters.def, written with plain relaxed stores by their one owner; a reader may see one counter ahead
+// of another by a burst.
 //
 // Pins say which generations may be in use, so that the control plane knows what it may reuse (docs/shm_contract.md):
 //   a pin of g: "I may be reading generation g or any later one"; kPinAttaching: "I may be reading anything";
@@ -31,9 +32,11 @@ inline constexpr std::uint32_t kPortsMax = 16;
 
 enum class Counter : std::uint8_t {
 #define COUNTER(name, unit, sentence) name,
+#define GAUGE(name, unit, sentence) name,
 #define DROP(name, sentence) drop_##name,
 #include "guideway/counters.def"
 #undef COUNTER
+#undef GAUGE
 #undef DROP
 };
 struct CounterInfo {
@@ -41,12 +44,15 @@ struct CounterInfo {
   std::string_view unit;
   std::string_view sentence;
   bool is_drop;
+  bool is_gauge;  // also falls; all others only grow
 };
 inline constexpr auto kCounters = std::to_array<CounterInfo>({
-#define COUNTER(name, unit, sentence) {#name, #unit, sentence, false},
-#define DROP(name, sentence) {"drop_" #name, "packets", sentence, true},
+#define COUNTER(name, unit, sentence) {#name, #unit, sentence, false, false},
+#define GAUGE(name, unit, sentence) {#name, #unit, sentence, false, true},
+#define DROP(name, sentence) {"drop_" #name, "packets", sentence, true, false},
 #include "guideway/counters.def"
 #undef COUNTER
+#undef GAUGE
 #undef DROP
 });
 inline constexpr std::size_t kCounterCount = kCounters.size();

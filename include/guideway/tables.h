@@ -2,7 +2,7 @@
 //
 //   SegmentHeader │ root word │ … immutable objects, 64-byte aligned, anywhere …
 //
-//   root word ──► GenerationRoot ──► vips, index4, index6, pools ──► slots, backends (per pool)
+//   root word ──► GenerationRoot ──► vips, index4, index6, pools ──► slots, backends, quic (per pool)
 //
 // The root word is the only thing that ever changes. Everything it reaches is immutable until the writer has unlinked
 // it *and* every live reader has moved on; a generation shares all unchanged objects with the one before. An ObjectRef
@@ -19,13 +19,14 @@
 #include "guideway/address.h"
 #include "guideway/flow_hash.h"
 #include "guideway/layout.h"
+#include "guideway/quic_tables.h"
 #include "guideway/segment.h"
 #include "guideway/units.h"
 #include "guideway/wire.h"
 
 namespace guideway {
 
-inline constexpr std::uint32_t kTablesLayoutVersion = 1;
+inline constexpr std::uint32_t kTablesLayoutVersion = 2;
 inline constexpr std::uint32_t kObjectUnitBytes = 64;
 
 // {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
@@ -55,7 +56,8 @@ enum class ObjectKind : std::uint32_t {
   index6 = 4,
   pools = 5,
   slots = 6,
-  backends = 7
+  backends = 7,
+  quic = 8,
 };
 
 struct ObjectHeader {
@@ -68,9 +70,10 @@ struct ObjectHeader {
 static_assert(sizeof(ObjectHeader) == 24);
 
 // Where an object's elements begin: on a cache line of their own, but for slots directly behind the header, so that
-// the default table fits 128 KiB.
+// the default table fits 128 KiB. In a quic object QuicDecoders lie in front of them.
 constexpr std::uint32_t elements_offset_bytes(ObjectKind kind) {
-  return kind == ObjectKind::slots ? sizeof(ObjectHeader) : kObjectUnitBytes;
+  if (kind == ObjectKind::slots) return sizeof(ObjectHeader);
+  return kObjectUnitBytes + (kind == ObjectKind::quic ? sizeof(QuicDecoders) : 0);
 }
 
 struct ObjectRef {
@@ -94,37 +97,52 @@ struct GenerationRoot {
 };
 static_assert(sizeof(GenerationRoot) == 192 && offsetof(GenerationRoot, hash_keys) == 48);
 
-enum class Unserved : std::uint8_t { drop = 0, kernel = 1 };  // what happens to other ports of a VIP's address
+// What happens to packets to a VIP's address that no VIP serves, and to packets that no backend can take.
+enum class Unserved : std::uint8_t { drop = 0, kernel = 1, reject = 2 };
+enum class NoBackend : std::uint8_t { drop = 0, reject = 1 };
 
-inline constexpr std::uint8_t kVipAnnounce = 0x01;  // the address should be announced while this generation is in force
+inline constexpr std::uint8_t kVipAnnounce = 0x01;  // the prefix should be announced while this generation is in force
+inline constexpr std::uint8_t kVipEcho = 0x02;      // echo requests to it are answered
+inline constexpr std::uint8_t kVipQuic = 0x04;      // UDP whose packets may name their backend (docs/quic.md)
 
 struct VipRecord {
-  IpAddress address;
-  Be16 port;
+  IpAddress address;  // the first of its prefix
+  Be16 port;          // 0: any
   IpProto protocol;
   std::uint8_t flags;  // kVip…
   PoolId pool;
   std::uint32_t stats_index;  // position in the stats region; stays the same over generations
   Unserved unserved;
-  std::uint8_t reserved[3];
+  NoBackend no_backend;
+  std::uint8_t prefix_bits;  // 0 … 32 or 0 … 128
+  std::uint8_t reserved;
   std::uint8_t spare[32];
 };
 static_assert(sizeof(VipRecord) == 64);
 static_assert(offsetof(VipRecord, pool) == 20 && offsetof(VipRecord, stats_index) == 24);
+static_assert(offsetof(VipRecord, unserved) == 28 && offsetof(VipRecord, prefix_bits) == 30);
 
-// The classify stage finds a service with one probe: open addressing, linear probing, at most half full. Beside each
-// service an entry with protocol 0 and port 0 says "this address is a VIP"; its `vip` is one of that address's records.
+// The classify stage finds a service with one probe: open addressing, linear probing, at most half full. An entry is of
+// a prefix, and of
+//   a protocol and a port   a service
+//   a protocol and port 0   a service on any port
+//   protocol 0 and port 0   "this prefix is a VIP's"; its `vip` is one of that prefix's records. With pool `own`:
+//   "these
+//                           addresses are our own, we put them into outer headers"; such an entry has no vip
+constexpr std::uint8_t prefix_tag(std::uint32_t prefix_bits) {
+  return static_cast<std::uint8_t>(prefix_bits + 1);
+}
 struct VipIndex4Key {
-  Be32 address;
+  Be32 address;  // bits behind the prefix are 0
   Be16 port;
   std::uint8_t protocol = 0;
-  std::uint8_t used = 0;  // 1 in every entry that is taken, and in every key looked for
+  std::uint8_t tag = 0;  // prefix_tag(); 0: the entry is free
   friend constexpr bool operator==(const VipIndex4Key&, const VipIndex4Key&) = default;
 };
 struct VipIndex4Entry {
   VipIndex4Key key;
   VipId vip;
-  PoolId pool;  // PoolId::none in address entries
+  PoolId pool;  // none or own in address entries
 };
 static_assert(sizeof(VipIndex4Key) == 8 && sizeof(VipIndex4Entry) == 16);
 
@@ -132,7 +150,7 @@ struct VipIndex6Key {
   Block16 address{};
   Be16 port;
   std::uint8_t protocol = 0;
-  std::uint8_t used = 0;
+  std::uint8_t tag = 0;
   std::uint8_t zero[4]{};
   friend constexpr bool operator==(const VipIndex6Key&, const VipIndex6Key&) = default;
 };
@@ -142,6 +160,16 @@ struct VipIndex6Entry {
   PoolId pool;
 };
 static_assert(sizeof(VipIndex6Key) == 24 && sizeof(VipIndex6Entry) == 32);
+
+constexpr bool is_free(const VipIndex4Key& key) {
+  return key.tag == 0;
+}
+constexpr bool is_free(const VipIndex6Key& key) {
+  return key.tag == 0;
+}
+constexpr bool is_free(const QuicServerId& key) {
+  return key.size_bytes == 0;
+}
 
 constexpr std::uint64_t index_mix(std::uint64_t x) {
   x *= 0x9e3779b97f4a7c15;
@@ -154,16 +182,21 @@ inline std::uint64_t index_hash(const VipIndex6Key& key) {
   const auto words = std::bit_cast<std::array<std::uint64_t, 3>>(key);
   return index_mix(index_mix(index_mix(words[0]) ^ words[1]) ^ words[2]);
 }
+inline std::uint64_t index_hash(const QuicServerId& key) {
+  const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(key);
+  return index_mix(index_mix(words[0]) ^ words[1]);
+}
 
 struct PoolRecord {
   ObjectRef slots;     // Slot entries; slot_count 0 = no usable backend
   ObjectRef backends;  // BackendRecord[]
+  ObjectRef quic;      // how connection IDs name backends; offset 0: they do not
   std::uint32_t slot_count;
   std::uint32_t backend_count;
   Encap encap;
-  std::uint8_t reserved[23];
+  std::uint8_t reserved[7];
 };
-static_assert(sizeof(PoolRecord) == 64);
+static_assert(sizeof(PoolRecord) == 64 && offsetof(PoolRecord, quic) == 32);
 
 // An element of a slots object: BackendId in the lower 15 bits. The top bit is kept for "unsettled".
 using SlotEntry = std::uint16_t;
@@ -174,12 +207,17 @@ inline constexpr std::uint32_t kSlotCountDefault = 65521;  // prime; 24 + 2 × 6
 inline constexpr std::uint32_t kSlotCountMax = 1U << 20;
 
 inline constexpr std::uint8_t kBackendReachable = 0x01;  // its outer header is complete: a next hop is known
+inline constexpr std::uint8_t kBackendAlive = 0x02;      // may keep connections: not known to be down
+
+// What happens to packets that are too big for the path once encapsulated and may be fragmented.
+enum class Oversize : std::uint8_t { fragment_outer = 0, fragment_inner = 1, drop = 2 };
 
 // All that the encap stage needs to know of a backend, in two cache lines: the headers it will put in front of a
 // packet, complete but for what depends on that packet.
 struct BackendRecord {
-  // Ethernet, outer IP, and for GUE: UDP and the GUE header. Left zero and filled in per packet: lengths, DSCP/ECN,
-  // IPv4 header checksum, IPv6 flow label, UDP source port and checksum, and the byte that names the inner protocol.
+  // Ethernet, up to two VLAN tags, outer IP, and for GUE: UDP and the GUE header; for GRE its header. Left zero and
+  // filled in per packet: lengths, DSCP/ECN, IPv4 header checksum, IPv6 flow label, the source's host bits, UDP source
+  // port and checksum, and what names the inner protocol. With l2dsr it ends with the EtherType, which is filled in.
   std::uint8_t outer[80];
   IpAddress address;             // where it is; also names it when tables are built
   std::uint32_t stats_index;     // position in the stats region; stays the same over generations
@@ -189,18 +227,23 @@ struct BackendRecord {
   Encap encap;
   std::uint8_t flags;  // kBackend…
   Family outer_family;
-  std::uint8_t reserved;
+  std::uint8_t ip_at;       // offset of the outer IP header in `outer`: 14, 18 or 22
   std::uint32_t outer_sum;  // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
-  std::uint8_t spare[16];
+  Be32 source_entropy;      // which of the last 32 bits of the outer source come from the flow's entropy
+  std::uint8_t tos_keep;    // outer traffic class = (inner & tos_keep) | tos_set
+  std::uint8_t tos_set;
+  Oversize oversize;
+  std::uint8_t spare[9];
 };
 static_assert(sizeof(BackendRecord) == 128);
 static_assert(offsetof(BackendRecord, address) == 80 && offsetof(BackendRecord, stats_index) == 96);
 static_assert(offsetof(BackendRecord, outer_bytes) == 102 && offsetof(BackendRecord, outer_sum) == 108);
+static_assert(offsetof(BackendRecord, source_entropy) == 112 && offsetof(BackendRecord, oversize) == 118);
 
-constexpr std::uint64_t tables_layout_hash() {
-  return LayoutHash{}
-      .constant("kTablesLayoutVersion", kTablesLayoutVersion)
-      .GUIDEWAY_TYPE(TablesHeader)
+namespace detail {
+
+constexpr void add_objects(LayoutHash& hash) {
+  hash.GUIDEWAY_TYPE(TablesHeader)
       .GUIDEWAY_FIELD(TablesHeader, root)
       .GUIDEWAY_TYPE(ObjectHeader)
       .GUIDEWAY_FIELD(ObjectHeader, checksum)
@@ -220,8 +263,10 @@ constexpr std::uint64_t tables_layout_hash() {
       .GUIDEWAY_FIELD(GenerationRoot, vips)
       .GUIDEWAY_FIELD(GenerationRoot, index4)
       .GUIDEWAY_FIELD(GenerationRoot, index6)
-      .GUIDEWAY_FIELD(GenerationRoot, pools)
-      .GUIDEWAY_TYPE(VipRecord)
+      .GUIDEWAY_FIELD(GenerationRoot, pools);
+}
+constexpr void add_vips(LayoutHash& hash) {
+  hash.GUIDEWAY_TYPE(VipRecord)
       .GUIDEWAY_FIELD(VipRecord, address)
       .GUIDEWAY_FIELD(VipRecord, port)
       .GUIDEWAY_FIELD(VipRecord, protocol)
@@ -229,6 +274,8 @@ constexpr std::uint64_t tables_layout_hash() {
       .GUIDEWAY_FIELD(VipRecord, pool)
       .GUIDEWAY_FIELD(VipRecord, stats_index)
       .GUIDEWAY_FIELD(VipRecord, unserved)
+      .GUIDEWAY_FIELD(VipRecord, no_backend)
+      .GUIDEWAY_FIELD(VipRecord, prefix_bits)
       .GUIDEWAY_TYPE(VipIndex4Entry)
       .GUIDEWAY_FIELD(VipIndex4Entry, key)
       .GUIDEWAY_FIELD(VipIndex4Entry, vip)
@@ -236,10 +283,13 @@ constexpr std::uint64_t tables_layout_hash() {
       .GUIDEWAY_TYPE(VipIndex6Entry)
       .GUIDEWAY_FIELD(VipIndex6Entry, key)
       .GUIDEWAY_FIELD(VipIndex6Entry, vip)
-      .GUIDEWAY_FIELD(VipIndex6Entry, pool)
-      .GUIDEWAY_TYPE(PoolRecord)
+      .GUIDEWAY_FIELD(VipIndex6Entry, pool);
+}
+constexpr void add_pools(LayoutHash& hash) {
+  hash.GUIDEWAY_TYPE(PoolRecord)
       .GUIDEWAY_FIELD(PoolRecord, slots)
       .GUIDEWAY_FIELD(PoolRecord, backends)
+      .GUIDEWAY_FIELD(PoolRecord, quic)
       .GUIDEWAY_FIELD(PoolRecord, slot_count)
       .GUIDEWAY_FIELD(PoolRecord, backend_count)
       .GUIDEWAY_FIELD(PoolRecord, encap)
@@ -253,8 +303,33 @@ constexpr std::uint64_t tables_layout_hash() {
       .GUIDEWAY_FIELD(BackendRecord, encap)
       .GUIDEWAY_FIELD(BackendRecord, flags)
       .GUIDEWAY_FIELD(BackendRecord, outer_family)
+      .GUIDEWAY_FIELD(BackendRecord, ip_at)
       .GUIDEWAY_FIELD(BackendRecord, outer_sum)
-      .value();
+      .GUIDEWAY_FIELD(BackendRecord, source_entropy)
+      .GUIDEWAY_FIELD(BackendRecord, tos_keep)
+      .GUIDEWAY_FIELD(BackendRecord, tos_set)
+      .GUIDEWAY_FIELD(BackendRecord, oversize)
+      .GUIDEWAY_TYPE(QuicShape)
+      .GUIDEWAY_FIELD(QuicShape, kind)
+      .GUIDEWAY_FIELD(QuicShape, server_id_bytes)
+      .GUIDEWAY_FIELD(QuicShape, nonce_bytes)
+      .GUIDEWAY_TYPE(QuicDecoders)
+      .GUIDEWAY_FIELD(QuicDecoders, shapes)
+      .GUIDEWAY_FIELD(QuicDecoders, keys)
+      .GUIDEWAY_TYPE(QuicServerEntry)
+      .GUIDEWAY_FIELD(QuicServerEntry, key)
+      .GUIDEWAY_FIELD(QuicServerEntry, backend);
+}
+
+}  // namespace detail
+
+constexpr std::uint64_t tables_layout_hash() {
+  LayoutHash hash;
+  hash.constant("kTablesLayoutVersion", kTablesLayoutVersion);
+  detail::add_objects(hash);
+  detail::add_vips(hash);
+  detail::add_pools(hash);
+  return hash.value();
 }
 
 inline constexpr SegmentExpectation kTablesSegment{SegmentKind::tables, kTablesLayoutVersion, tables_layout_hash(),

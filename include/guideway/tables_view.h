@@ -13,6 +13,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
+#include <array>
 #include <span>
 
 #include "guideway/flow_hash.h"
@@ -32,58 +34,132 @@ struct PoolView {
   ObjectRef slots_ref{};
   ObjectRef backends_ref{};
   Encap encap{};
+  ObjectRef quic_ref{};  // offset 0: connection IDs name no backends
+  QuicView quic;
 };
 
 struct VipMatch {
-  VipId vip = VipId::none;     // none: the address is no VIP
-  PoolId pool = PoolId::none;  // none, with a vip: the address is a VIP, but nothing serves this protocol and port
+  VipId vip = VipId::none;     // none: the address is no VIP's
+  PoolId pool = PoolId::none;  // with a vip: none when nothing serves this protocol and port; without: own or none
 };
+
+// The prefixes of an index that are shorter than an address, as their tags (tables.h), the longest first.
+template <std::size_t kMax>
+struct PrefixTags {
+  std::array<std::uint8_t, kMax> tags{};
+  std::uint32_t count = 0;
+  std::span<const std::uint8_t> all() const { return {tags.data(), count}; }
+};
+
+template <typename Entry, std::size_t kBits>
+struct IndexView {
+  const Entry* entries = nullptr;
+  std::uint32_t mask = 0;
+  std::uint32_t probes = 0;
+  PrefixTags<kBits> prefixes;
+};
+using VipIndex4View = IndexView<VipIndex4Entry, 32>;
+using VipIndex6View = IndexView<VipIndex6Entry, 128>;
 
 struct TablesView {
   Generation generation = Generation::none;
-  const VipIndex4Entry* index4 = nullptr;
-  const VipIndex6Entry* index6 = nullptr;
-  std::uint32_t index4_mask = 0, index4_probes = 0;
-  std::uint32_t index6_mask = 0, index6_probes = 0;
+  FlowHashKeys hash_keys{};
   std::span<const VipRecord> vips;
   std::span<const PoolView> pools;
-  FlowHashKeys hash_keys{};
+  VipIndex4View index4;
+  VipIndex6View index6;
   std::uint64_t config_digest = 0;
   std::uint64_t published_unix_ns = 0;
   ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{};
 };
 
-namespace detail {
-
-template <typename Entry, typename Key>
-inline const Entry* probe(const Entry* entries, std::uint32_t mask, std::uint32_t probes, const Key& key) {
-  std::uint64_t at = index_hash(key);
-  for (std::uint32_t i = 0; i < probes; i++, at++) {
-    const Entry& entry = entries[at & mask];
-    if (entry.key == key) return &entry;
-    if (entry.key.used == 0) return nullptr;
+// The first bits of an address, zeros behind them. `bits`: at most 32 or 128.
+constexpr Be32 first_bits(Be32 address, std::uint32_t bits) {
+  return Be32::from_host(bits == 0 ? 0 : address.host() & ~std::uint32_t{0} << (32 - bits));
+}
+constexpr Block16 first_bits(const Block16& address, std::uint32_t bits) {
+  Block16 first{};
+  for (std::uint32_t i = 0; i < 16 && 8 * i < bits; i++) {
+    const std::uint32_t here = std::min<std::uint32_t>(8, bits - 8 * i);
+    first[i] = static_cast<std::uint8_t>(address[i] & 0xff00 >> here);
   }
-  return nullptr;
+  return first;
 }
 
-template <typename Entry, typename Key>
-inline VipMatch find(const Entry* entries, std::uint32_t mask, std::uint32_t probes, Key key) {
-  if (const Entry* service = probe(entries, mask, probes, key)) return {service->vip, service->pool};
+namespace detail {
+
+template <typename Index, typename Key>
+inline const auto* probe(const Index& index, const Key& key) {
+  using EntryPointer = decltype(index.entries);
+  std::uint64_t at = index_hash(key);
+  for (std::uint32_t i = 0; i < index.probes; i++, at++) {
+    const auto& entry = index.entries[at & index.mask];
+    if (entry.key == key) return &entry;
+    if (is_free(entry.key)) break;
+  }
+  return EntryPointer{nullptr};
+}
+
+// Among the prefixes that are shorter than the address in `key`, the longest that has an entry.
+template <typename Index, typename Key>
+inline const auto* probe_prefixes(const Index& index, Key key) {
+  using EntryPointer = decltype(index.entries);
+  for (const std::uint8_t tag : index.prefixes.all()) {
+    key.address = first_bits(key.address, tag - 1U);
+    key.tag = tag;
+    if (const auto* entry = probe(index, key)) return entry;
+  }
+  return EntryPointer{nullptr};
+}
+
+template <typename Index, typename Key>
+inline const auto* probe_longest(const Index& index, const Key& key) {
+  const auto* entry = probe(index, key);
+  return entry != nullptr ? entry : probe_prefixes(index, key);
+}
+
+template <typename Index, typename Key>
+inline VipMatch find_address(const Index& index, Key key) {
   key.port = {};
   key.protocol = 0;
-  if (const Entry* address = probe(entries, mask, probes, key)) return {address->vip, PoolId::none};
-  return {};
+  const auto* address = probe_longest(index, key);
+  if (address == nullptr) return {};
+  if (address->pool == PoolId::own) return {VipId::none, PoolId::own};
+  return {address->vip, PoolId::none};
+}
+
+// The order of docs/packet_policy.md, section 3. Most packets are for an address and a port that have an entry: they
+// take one probe.
+template <typename Index, typename Key>
+inline VipMatch find(const Index& index, Key key) {
+  const auto* service = probe(index, key);
+  if (service != nullptr) return {service->vip, service->pool};
+  const VipMatch address = find_address(index, key);
+  if (address.vip == VipId::none) return address;
+  service = probe_prefixes(index, key);
+  if (service == nullptr) {
+    key.port = {};
+    service = probe_longest(index, key);
+  }
+  return service != nullptr ? VipMatch{service->vip, service->pool} : address;
 }
 
 }  // namespace detail
 
+// Which service? The longest and most specific one.
 inline VipMatch find_vip4(const TablesView& view, Be32 address, IpProto protocol, Be16 port) {
-  return detail::find(view.index4, view.index4_mask, view.index4_probes,
-                      VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), 1});
+  return detail::find(view.index4, VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)});
 }
 inline VipMatch find_vip6(const TablesView& view, const Block16& address, IpProto protocol, Be16 port) {
-  return detail::find(view.index6, view.index6_mask, view.index6_probes,
-                      VipIndex6Key{address, port, static_cast<std::uint8_t>(protocol), 1, {}});
+  return detail::find(view.index6,
+                      VipIndex6Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(128), {}});
+}
+// Whose address, whatever it serves? `pool` is none or own.
+inline VipMatch find_address4(const TablesView& view, Be32 address) {
+  return detail::find_address(view.index4, VipIndex4Key{address, {}, 0, prefix_tag(32)});
+}
+inline VipMatch find_address6(const TablesView& view, const Block16& address) {
+  return detail::find_address(view.index6, VipIndex6Key{address, {}, 0, prefix_tag(128), {}});
 }
 
 // nullptr when the id is not of this generation (only a scribbled index can say so).
@@ -123,6 +199,7 @@ enum class TablesError : std::uint32_t {
   bad_pool,              // slot or backend count out of range
   slot_without_backend,  // a slot names a backend that does not exist
   bad_backend,           // outer header too long, or an unknown encapsulation
+  bad_quic,              // a connection ID layout that cannot be, or a server ID of a backend that does not exist
 };
 constexpr const char* to_text(TablesError error) {
   switch (error) {
@@ -150,6 +227,8 @@ constexpr const char* to_text(TablesError error) {
       return "a slot names a backend that does not exist";
     case TablesError::bad_backend:
       return "a backend's outer header is malformed";
+    case TablesError::bad_quic:
+      return "a pool's QUIC layouts or server IDs are malformed";
   }
   return "unknown error";
 }

@@ -52,22 +52,32 @@ inline TablesError open_object(std::span<const std::byte> segment, const ObjectR
   return TablesError::none;
 }
 
-template <typename Entry>
-inline bool index_is_sound(const Elements<Entry>& entries, std::uint32_t vips, std::uint32_t pools) {
+template <typename Entry, std::size_t kBits>
+inline bool open_index(const Elements<Entry>& entries, std::uint32_t vips, std::uint32_t pools,
+                       IndexView<Entry, kBits>& view) {
   if (!std::has_single_bit(entries.count) || entries.probes_max > entries.count) return false;
+  std::array<bool, kBits + 2> seen{};  // by tag
   for (std::uint32_t i = 0; i < entries.count; i++) {
     const Entry& entry = entries.first[i];
-    if (entry.key.used == 0) continue;
+    const std::uint8_t tag = entry.key.tag;
+    if (tag == 0) continue;
+    if (tag > prefix_tag(kBits)) return false;
+    seen[tag] = true;
+    if (entry.pool == PoolId::own) continue;
     if (index(entry.vip) >= vips) return false;
     if (entry.pool != PoolId::none && index(entry.pool) >= pools) return false;
   }
+  view = {entries.first, entries.count - 1, entries.probes_max, {}};
+  for (std::size_t tag = kBits; tag > 0; tag--)
+    if (seen[tag]) view.prefixes.tags[view.prefixes.count++] = static_cast<std::uint8_t>(tag);
   return true;
 }
 
 inline bool backends_are_sound(const Elements<BackendRecord>& backends) {
   for (std::uint32_t i = 0; i < backends.count; i++) {
     const BackendRecord& backend = backends.first[i];
-    if (backend.outer_bytes > sizeof backend.outer || backend.encap < Encap::ipip || backend.encap > Encap::gue1 ||
+    if (backend.outer_bytes > sizeof backend.outer || backend.ip_at > backend.outer_bytes ||
+        backend.encap < Encap::ipip || backend.encap > Encap::l2dsr ||
         (backend.outer_family != Family::ipv4 && backend.outer_family != Family::ipv6))
       return false;
   }
@@ -81,10 +91,34 @@ inline bool slots_are_sound(const Elements<SlotEntry>& slots, std::uint32_t back
   return slots.count == 0 || highest < backends;
 }
 
+// REQUIRES: `view` has the backends of the pool.
+inline TablesError open_quic(std::span<const std::byte> segment, const ObjectRef& ref, const PoolView* before,
+                             PoolView& view) {
+  view.quic_ref = ref;
+  if (before != nullptr && before->quic_ref == ref && before->backend_count == view.backend_count) {
+    view.quic = before->quic;
+    return TablesError::none;
+  }
+  Elements<QuicServerEntry> entries;
+  const ObjectRef* known = before != nullptr ? &before->quic_ref : nullptr;
+  if (const auto e = open_object(segment, ref, ObjectKind::quic, known, entries); e != TablesError::none) return e;
+  if (!std::has_single_bit(entries.count) || entries.probes_max > entries.count) return TablesError::bad_quic;
+  for (std::uint32_t i = 0; i < entries.count; i++) {
+    const QuicServerEntry& entry = entries.first[i];
+    if (!is_free(entry.key) && index(entry.backend) >= view.backend_count) return TablesError::bad_quic;
+  }
+  const auto* decoders = reinterpret_cast<const std::byte*>(entries.first) - sizeof(QuicDecoders);
+  const auto shapes = snapshot<QuicShapes>(decoders + offsetof(QuicDecoders, shapes));
+  if (!are_sound(shapes)) return TablesError::bad_quic;
+  view.quic = {shapes, reinterpret_cast<const QuicDecoders*>(decoders), entries.first, entries.count - 1,
+               entries.probes_max};
+  return TablesError::none;
+}
+
 inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolView* before,
                              PoolView& view) {
   if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax || record.encap < Encap::ipip ||
-      record.encap > Encap::gue1)
+      record.encap > Encap::l2dsr)
     return TablesError::bad_pool;
   Elements<SlotEntry> slots;
   Elements<BackendRecord> backends;
@@ -105,8 +139,8 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
   if (!same_backends && !backends_are_sound(backends)) return TablesError::bad_backend;
   if (!(same_slots && before->backend_count == backends.count) && !slots_are_sound(slots, backends.count))
     return TablesError::slot_without_backend;
-  view = {slots.first, backends.first, slots.count, backends.count, slots.ref, backends.ref, record.encap};
-  return TablesError::none;
+  view = {slots.first, backends.first, slots.count, backends.count, slots.ref, backends.ref, record.encap, {}, {}};
+  return record.quic.offset_units != 0 ? open_quic(segment, record.quic, before, view) : TablesError::none;
 }
 
 inline TablesError open_root(std::span<const std::byte> segment, RootWord word, GenerationRoot& root) {
@@ -159,8 +193,10 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   if (records.count > pools.size()) return TablesError::too_many_pools;
   for (std::uint32_t i = 0; i < vips.count; i++)
     if (index(vips.first[i].pool) >= records.count) return TablesError::vip_without_pool;
-  if (!detail::index_is_sound(index4, vips.count, records.count) ||
-      !detail::index_is_sound(index6, vips.count, records.count))
+  VipIndex4View index4_view;
+  VipIndex6View index6_view;
+  if (!detail::open_index(index4, vips.count, records.count, index4_view) ||
+      !detail::open_index(index6, vips.count, records.count, index6_view))
     return TablesError::bad_index;
   for (std::uint32_t i = 0; i < records.count; i++) {
     const auto record = detail::snapshot<PoolRecord>(reinterpret_cast<const std::byte*>(records.first + i));
@@ -169,12 +205,8 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   }
 
   view.generation = root.generation;
-  view.index4 = index4.first;
-  view.index4_mask = index4.count - 1;
-  view.index4_probes = index4.probes_max;
-  view.index6 = index6.first;
-  view.index6_mask = index6.count - 1;
-  view.index6_probes = index6.probes_max;
+  view.index4 = index4_view;
+  view.index6 = index6_view;
   view.vips = {vips.first, vips.count};
   view.pools = pools.first(records.count);
   view.hash_keys = root.hash_keys;

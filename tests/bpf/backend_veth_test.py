@@ -19,7 +19,8 @@ import subprocess
 import sys
 import time
 
-from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, Raw, raw
+from scapy.all import (GRE, ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6,
+                       IPv6ExtHdrFragment, Raw, raw)
 
 PROGRAM, STEER_OBJECT = sys.argv[1:]
 LB = f"gwt-decap-lb-{os.getpid()}"
@@ -29,13 +30,21 @@ ADDRESSES = {  # by family: load balancer, backend, client, VIP
     4: ("10.2.0.2", "10.3.0.3", "198.51.100.7", "203.0.113.10"),
     6: ("2001:db8:2::2", "2001:db8:3::3", "2001:db8:7::7", "2001:db8:f::10"),
 }
-KINDS = ("ipip", "gue0", "gue1")
-LISTENER = """
-import socket
-sock = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+KINDS = ("ipip", "gue0", "gue1", "gre")
+MIXES = [(kind, outer, inner) for kind in KINDS for outer in (4, 6) for inner in (4, 6)]
+LISTENER = """  # TCP port 80 accepts, UDP port 7 sends back
+import selectors, socket, sys
+ready = selectors.DefaultSelector()
+tcp = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
+ready.register(tcp, selectors.EVENT_READ, lambda sock: sock.accept()[0].close())
+for vip in sys.argv[1:]:
+    udp = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((vip, 7))
+    ready.register(udp, selectors.EVENT_READ, lambda sock: sock.sendto(*sock.recvfrom(65536)))
 print("listening", flush=True)
 while True:
-    sock.accept()[0].close()
+    for key, _ in ready.select():
+        key.data(key.fileobj)
 """
 
 
@@ -107,8 +116,9 @@ class Balancer:
         os.close(before)
         os.close(there)
 
-    def send(self, packet):
-        self.socket.send(raw(Ether(src=LB_MAC, dst=BACKEND_MAC) / packet))
+    def send(self, *packets):
+        for packet in packets:
+            self.socket.send(raw(Ether(src=LB_MAC, dst=BACKEND_MAC) / packet))
 
     def reply(self, matches, timeout_s=1.0):
         deadline = time.monotonic() + timeout_s
@@ -125,14 +135,31 @@ def ip(family, source, destination, **fields):
     return (IP if family == 4 else IPv6)(src=source, dst=destination, **fields)
 
 
-def encapsulated(kind, outer, inner_family, inner):
-    balancer, backend = ADDRESSES[outer][:2]
+def encapsulated(kind, outer, inner_family, inner, balancer=None):
+    backend = ADDRESSES[outer][1]
+    balancer = balancer or ADDRESSES[outer][0]
     protocol = 4 if inner_family == 4 else 41
     if kind == "ipip":
         header = ip(outer, balancer, backend, **{"proto" if outer == 4 else "nh": protocol})
         return header / Raw(raw(inner))
+    if kind == "gre":
+        return ip(outer, balancer, backend) / GRE(proto=0x0800 if inner_family == 4 else 0x86dd) / Raw(raw(inner))
     gue = bytes([0, protocol, 0, 0]) if kind == "gue0" else b""
     return ip(outer, balancer, backend) / UDP(sport=50000, dport=6080) / Raw(gue + raw(inner))
+
+
+def two_fragments(packet, cut=504):
+    """Of an IP packet without options or extension headers."""
+    family = packet.version
+    payload = raw(packet)[20 if family == 4 else 40:]
+    if family == 4:
+        fragment = [IP(src=packet.src, dst=packet.dst, proto=packet.proto, id=payload[1], flags=flags, frag=offset // 8)
+                    for flags, offset in (("MF", 0), (0, cut))]
+    else:
+        fragment = [IPv6(src=packet.src, dst=packet.dst) /
+                    IPv6ExtHdrFragment(nh=packet.nh, id=payload[1], m=more, offset=offset // 8)
+                    for more, offset in ((1, 0), (0, cut))]
+    return fragment[0] / Raw(payload[:cut]), fragment[1] / Raw(payload[cut:])
 
 
 def ping(family, sequence, payload_bytes=32):
@@ -149,6 +176,10 @@ def is_pong(family, sequence):
     return lambda frame: ICMPv6EchoReply in frame and frame[ICMPv6EchoReply].seq == sequence
 
 
+def is_datagram(port, data):
+    return lambda frame: UDP in frame and frame[UDP].dport == port and raw(frame[UDP].payload)[:len(data)] == data
+
+
 def is_syn_ack(port):
     return lambda frame: TCP in frame and frame[TCP].dport == port and frame[TCP].flags == "SA"
 
@@ -157,26 +188,58 @@ def packets():
     return json.loads(loader("status eth0 --json").stdout)["packets"]
 
 
-def sources():
+def sources_option():
     return " ".join(f"--source {ADDRESSES[family][0]}" for family in ADDRESSES)
 
 
 def check_mixes(tap, balancer, mode):
-    sequence = 0
-    for kind in KINDS:
-        for outer in (4, 6):
-            for inner in (4, 6):
-                sequence += 1
-                name = f"{mode}: {kind} {inner}in{outer}"
-                balancer.send(encapsulated(kind, outer, inner, ping(inner, sequence)))
-                tap.check(f"{name}: the kernel answers a ping to the VIP", balancer.reply(is_pong(inner, sequence)),
-                          packets())
-                client, vip = ADDRESSES[inner][2:]
-                port = 40000 + sequence
-                balancer.send(encapsulated(kind, outer, inner, ip(inner, client, vip) / TCP(sport=port, dport=80)))
-                tap.check(f"{name}: the kernel answers a SYN to the VIP", balancer.reply(is_syn_ack(port)), packets())
+    for sequence, (kind, outer, inner) in enumerate(MIXES, 1):
+        name = f"{mode}: {kind} {inner}in{outer}"
+        balancer.send(encapsulated(kind, outer, inner, ping(inner, sequence)))
+        tap.check(f"{name}: the kernel answers a ping to the VIP", balancer.reply(is_pong(inner, sequence)), packets())
+        client, vip = ADDRESSES[inner][2:]
+        port = 40000 + sequence
+        balancer.send(encapsulated(kind, outer, inner, ip(inner, client, vip) / TCP(sport=port, dport=80)))
+        tap.check(f"{name}: the kernel answers a SYN to the VIP", balancer.reply(is_syn_ack(port)), packets())
     counted = packets()
-    tap.check(f"{mode}: each was counted", (counted["ipip"], counted["gue"]) == (8, 16), counted)
+    tap.check(f"{mode}: each was counted", (counted["ipip"], counted["gue"], counted["gre"]) == (8, 16, 8), counted)
+
+
+def check_fragments(tap, balancer, mode):
+    """Fragments inside: oversize = "fragment-inner", or the client's own. Fragments outside: oversize = "fragment"."""
+    for number, (kind, outer, inner) in enumerate(MIXES):
+        client, vip = ADDRESSES[inner][2:]
+        port = 41000 + number
+        data = bytes((index + number) % 251 for index in range(1000))
+        first, last = two_fragments(ip(inner, client, vip) / UDP(sport=port, dport=7) / Raw(data))
+        order, how = ((first, last), "in order") if number % 2 == 0 else ((last, first), "the last one first")
+        balancer.send(*(encapsulated(kind, outer, inner, each) for each in order))
+        tap.check(f"{mode}: {kind} {inner}in{outer}: the kernel puts two inner fragments together, {how}",
+                  balancer.reply(is_datagram(port, data)), packets())
+    before = packets()["fragment"]
+    balancer.send(*two_fragments(IP(raw(encapsulated("ipip", 4, 4, ping(4, 930, 1000))))))
+    tap.check(f"{mode}: outer fragments get no answer", balancer.reply(is_pong(4, 930), 0.3) is None)
+    tap.check(f"{mode}: outer fragments are counted", packets()["fragment"] == before + 2, packets())
+
+
+def check_varying_sources(tap, balancer, mode):
+    """The data plane's ipip_source_prefixes."""
+    loader("attach eth0 --source 198.18.0.0/16 --source 2001:db8:18::/96")
+    sources = [("ipip", 4, "198.18.0.1"), ("ipip", 4, "198.18.77.200"), ("gre", 4, "198.18.255.254"),
+               ("ipip", 6, "2001:db8:18::1"), ("gre", 6, "2001:db8:18::fedc:ba98")]
+    for sequence, (kind, outer, source) in enumerate(sources, 910):
+        balancer.send(encapsulated(kind, outer, 4, ping(4, sequence), source))
+        tap.check(f"{mode}: {kind} from {source}, one of a source prefix", balancer.reply(is_pong(4, sequence)), packets())
+    balancer.send(encapsulated("ipip", 4, 4, ping(4, 920), "198.19.0.1"))
+    tap.check(f"{mode}: 198.19.0.1 is not one of 198.18.0.0/16", balancer.reply(is_pong(4, 920), 0.3) is None)
+    loader(f"attach eth0 {sources_option()}")
+
+
+def check_vlan(tap, balancer, mode):
+    before = packets()["passed"]
+    balancer.send(Dot1Q(vlan=7) / encapsulated("ipip", 4, 4, ping(4, 940)))
+    tap.check(f"{mode}: a frame with a VLAN tag is left to the stack", balancer.reply(is_pong(4, 940), 0.3) is None)
+    tap.check(f"{mode}: a frame with a VLAN tag is counted", packets()["passed"] > before, packets())
 
 
 def check_refusals(tap, balancer, mode):
@@ -184,14 +247,14 @@ def check_refusals(tap, balancer, mode):
     balancer.send(encapsulated("gue0", 4, 4, ping(4, 900)))
     tap.check(f"{mode}: a stranger gets no answer", balancer.reply(is_pong(4, 900), 0.3) is None)
     tap.check(f"{mode}: the stranger is counted", packets()["stranger"] == 1, packets())
-    loader(f"attach eth0 {sources()}")
+    loader(f"attach eth0 {sources_option()}")
     balancer.send(ip(4, "10.2.0.2", "10.3.0.3") / ICMP(id=77, seq=902))
     tap.check(f"{mode}: the backend's own address still answers", balancer.reply(is_pong(4, 902)))
 
 
 def check_update(tap, balancer, mode):
     """Answers while the settings are replaced over and over: not one may be missing."""
-    updates = subprocess.Popen(f"for i in 1 2 3 4 5 6 7 8; do ip netns exec {BACKEND} {PROGRAM} attach eth0 {sources()}"
+    updates = subprocess.Popen(f"for i in 1 2 3 4 5 6 7 8; do ip netns exec {BACKEND} {PROGRAM} attach eth0 {sources_option()}"
                                " || exit 1; done", shell=True, stdout=subprocess.DEVNULL)
     sequence, lost = 1000, 0
     while updates.poll() is None:
@@ -212,14 +275,17 @@ def check_large(tap, balancer, mode):
 
 
 def check_mode(tap, balancer, mode):
-    tap.says(f"{mode}: attach", loader(f"attach eth0 {sources()} --mode {mode}"), 0,
+    tap.says(f"{mode}: attach", loader(f"attach eth0 {sources_option()} --mode {mode}"), 0,
              f"eth0: decapsulation attached, {mode} mode, 2 sources")
     check_mixes(tap, balancer, mode)
     check_refusals(tap, balancer, mode)
+    check_fragments(tap, balancer, mode)
+    check_varying_sources(tap, balancer, mode)
+    check_vlan(tap, balancer, mode)
     check_update(tap, balancer, mode)
     check_large(tap, balancer, mode)
     other = "generic" if mode == "native" else "native"
-    tap.says(f"{mode}: the mode is not changed on the fly", loader(f"attach eth0 {sources()} --mode {other}"), 1,
+    tap.says(f"{mode}: the mode is not changed on the fly", loader(f"attach eth0 {sources_option()} --mode {other}"), 1,
              "run `guideway-backend detach eth0` first")
     tap.says(f"{mode}: detach", loader("detach eth0"), 0, "eth0: decapsulation detached")
     balancer.send(encapsulated("ipip", 4, 4, ping(4, 999)))
@@ -232,10 +298,10 @@ def check_sentences(tap):
     tap.says("detach without a program", loader("detach eth0"), 0, "eth0: nothing was attached")
     tap.says("no such interface", loader("attach nosuch --source 10.0.0.1"), 1, 'no network interface "nosuch"')
     tap.says("no source", loader("attach eth0"), 2, "--source is required")
-    tap.says("no prefix", loader("attach eth0 --source lb1"), 1, '"lb1" is no address or prefix; write 192.0.2.0/24')
-    tap.says("nothing to do", loader("attach eth0 --source 10.0.0.1 --no-ipip --gue-port 0"), 1, "leave one of them out")
+    tap.says("no prefix", loader("attach eth0 --source lb1"), 1, '--source "lb1" is no address or prefix; write it like 203.0.113.0/24')
+    tap.says("nothing to do", loader("attach eth0 --source 10.0.0.1 --no-ipip --no-gre --gue-port 0"), 1, "leave one of them out")
     tap.says("no address to end tunnels at", loader("attach lo --source 10.0.0.1 --local lo"), 1, "is no address; write")
-    tap.says("no BPF file system", loader(f"attach eth0 {sources()} --pin"), 1, "`mount -t bpf bpf /sys/fs/bpf`")
+    tap.says("no BPF file system", loader(f"attach eth0 {sources_option()} --pin"), 1, "`mount -t bpf bpf /sys/fs/bpf`")
     tap.says("then nothing was attached", loader("status eth0"), 3, "no decapsulation")
     sh(f"ip -n {BACKEND} link set lo xdpgeneric obj {STEER_OBJECT} sec xdp")
     tap.says("another program is not replaced", loader("attach lo --source 10.0.0.1"), 1, 'has the XDP program "xsk_steer"')
@@ -246,16 +312,16 @@ def check_sentences(tap):
 def check_mtu(tap):
     """veth takes native XDP only while its peer's frames fit a page with headroom and skb_shared_info."""
     sh(f"ip -n {LB} link set lb mtu 9000")
-    tap.says("native mode refuses an MTU too large for it", loader(f"attach eth0 {sources()} --mode native"), 1,
+    tap.says("native mode refuses an MTU too large for it", loader(f"attach eth0 {sources_option()} --mode native"), 1,
              "--mode generic always works")
-    tap.says("auto then takes generic mode", loader(f"attach eth0 {sources()}"), 0, "generic mode")
+    tap.says("auto then takes generic mode", loader(f"attach eth0 {sources_option()}"), 0, "generic mode")
     loader("detach eth0")
     sh(f"ip -n {LB} link set lb mtu 1600")
 
 
 def check_pins(tap):
     script = f"""mount -t bpf bpf /sys/fs/bpf &&
-      {PROGRAM} attach eth0 {sources()} --pin && {PROGRAM} attach eth0 {sources()} &&
+      {PROGRAM} attach eth0 {sources_option()} --pin && {PROGRAM} attach eth0 {sources_option()} &&
       ls /sys/fs/bpf/guideway/$(stat -L -c %i /proc/self/ns/net)/eth0 &&
       bpftool map dump pinned /sys/fs/bpf/guideway/$(stat -L -c %i /proc/self/ns/net)/eth0/config &&
       {PROGRAM} detach eth0 && echo left: $(ls /sys/fs/bpf/guideway 2>&1)"""
@@ -268,7 +334,8 @@ def check_pins(tap):
 def main():
     tap = Tap()
     make_lab()
-    listener = subprocess.Popen(["ip", "netns", "exec", BACKEND, "/usr/bin/python3", "-c", LISTENER],
+    listener = subprocess.Popen(["ip", "netns", "exec", BACKEND, "/usr/bin/python3", "-c", LISTENER,
+                                 *(vip for *_, vip in ADDRESSES.values())],
                                 stdout=subprocess.PIPE)
     try:
         listener.stdout.readline()

@@ -1,27 +1,82 @@
 #include "tests/bpf/decap_packets.h"
 
-#include <gtest/gtest.h>
-
 #include "common/net/address_text.h"
-#include "common/tables/image.h"
-#include "dataplane/stages/stages.h"
 
 namespace guideway::bpf {
 namespace {
 
-constexpr std::size_t kHeadroomBytes = 128;
+constexpr std::uint32_t kEntropy = 0xabcde;
 
-std::uint16_t checksum_of(const std::uint8_t* bytes, std::size_t count) {
+std::uint32_t sum_of(const std::uint8_t* bytes, std::size_t count) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < count; i += 2) sum += load<Be16>(bytes + i).host();
+  for (std::size_t i = 0; i < count; i++) sum += i % 2 == 0 ? bytes[i] << 8U : bytes[i];
+  return sum;
+}
+
+std::uint16_t checksum_of(std::uint32_t sum) {
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
+}
+
+template <typename Header>
+void append(Bytes& bytes, const Header& header) {
+  bytes.resize(bytes.size() + sizeof header);
+  store(bytes.data() + bytes.size() - sizeof header, header);
+}
+
+Be16 be16(std::size_t value) {
+  return Be16::from_host(static_cast<std::uint16_t>(value));
+}
+
+IpProto carried_by(const Mix& mix) {
+  if (mix.encap == Encap::gre) return IpProto::gre;
+  if (mix.has_udp()) return IpProto::udp;
+  return mix.inner == Family::ipv4 ? IpProto::ipip : IpProto::ipv6;
+}
+
+void append_outer_ip(Bytes& bytes, const Mix& mix, std::size_t payload_bytes) {
+  const auto protocol = static_cast<std::uint8_t>(carried_by(mix));
+  if (mix.outer == Family::ipv4) {
+    append(bytes, Ipv4Header{.version_ihl = 0x45,
+                             .tos = 0,
+                             .total_length = be16(sizeof(Ipv4Header) + payload_bytes),
+                             .id = {},
+                             .flags_fragment = be16(kIpv4DontFragment),
+                             .ttl = 64,
+                             .protocol = protocol,
+                             .checksum = {},
+                             .source = load_balancer(mix.outer).v4(),
+                             .destination = backend(mix.outer).v4()});
+    set_ipv4_checksum(bytes.data() + bytes.size() - sizeof(Ipv4Header));
+  } else {
+    append(bytes, Ipv6Header{.version_class_label = Be32::from_host(0x60000000 | kEntropy),
+                             .payload_length = be16(payload_bytes),
+                             .next_header = protocol,
+                             .hop_limit = 64,
+                             .source = load_balancer(mix.outer).bytes,
+                             .destination = backend(mix.outer).bytes});
+  }
+}
+
+// RFC 8200, section 8.1. REQUIRES: the outer packet is IPv6, and `frame` complete.
+void set_udp_checksum(Bytes& frame, const Mix& mix) {
+  std::uint8_t* udp = frame.data() + mix.payload_at();
+  const std::size_t udp_bytes = frame.size() - mix.payload_at();
+  const std::uint32_t pseudo = sum_of(udp - 2 * sizeof(IpAddress), 2 * sizeof(IpAddress)) +
+                               static_cast<std::uint32_t>(udp_bytes) + static_cast<std::uint32_t>(IpProto::udp);
+  const std::uint16_t checksum = checksum_of(pseudo + sum_of(udp, udp_bytes));
+  store(udp + offsetof(UdpHeader, checksum), be16(checksum == 0 ? 0xffff : checksum));
 }
 
 }  // namespace
 
 IpAddress ip(const char* text) {
   return parse_ip(text).value();
+}
+
+IpPrefix prefix(const char* text) {
+  std::string why;
+  return parse_prefix(text, why).value();
 }
 
 IpAddress load_balancer(Family family) {
@@ -34,7 +89,7 @@ IpAddress backend(Family family) {
 void set_ipv4_checksum(std::uint8_t* header) {
   const std::size_t bytes = (header[0] & 0x0fU) * std::size_t{4};
   store(header + offsetof(Ipv4Header, checksum), Be16{});
-  store(header + offsetof(Ipv4Header, checksum), Be16::from_host(checksum_of(header, bytes)));
+  store(header + offsetof(Ipv4Header, checksum), Be16::from_host(checksum_of(sum_of(header, bytes))));
 }
 
 Bytes client_packet(Family family, std::size_t payload_bytes) {
@@ -80,45 +135,34 @@ Bytes framed(const Bytes& packet) {
 
 std::vector<Mix> all_mixes() {
   std::vector<Mix> mixes;
-  for (const Encap encap : {Encap::ipip, Encap::gue0, Encap::gue1})
+  for (const Encap encap : {Encap::ipip, Encap::gue0, Encap::gue1, Encap::gre})
     for (const Family outer : {Family::ipv4, Family::ipv6})
       for (const Family inner : {Family::ipv4, Family::ipv6}) mixes.push_back({encap, outer, inner});
   return mixes;
 }
 
 Bytes encapsulated(const Mix& mix, const Bytes& packet) {
-  const Egress egress{.port = 0,
-                      .source_mac = {{2, 0, 0, 0, 0, 2}},
-                      .next_hop_mac = {{2, 0, 0, 0, 0, 3}},
-                      .source = load_balancer(mix.outer),
-                      .path_mtu_bytes = 9000};
-  DesiredTables tables;
-  tables.pools.push_back(
-      {.encap = mix.encap,
-       .slot_count = 7,
-       .backends = {{.address = backend(mix.outer), .weight = 1, .stats_index = 0, .egress = egress}}});
-  const TableImage image = ImageBuilder().build(tables);
-  const auto record = load<BackendRecord>(reinterpret_cast<const std::uint8_t*>(image.pools[0].backends->bytes.data()) +
-                                          elements_offset_bytes(ObjectKind::backends));
-
-  Bytes room(kHeadroomBytes);
-  const Bytes frame = framed(packet);
-  room.insert(room.end(), frame.begin(), frame.end());
-  Batch batch;
-  batch.count = 1;
-  Packet& on_its_way = batch.packets[0];
-  on_its_way.data = room.data() + kHeadroomBytes;
-  on_its_way.frame_bytes = static_cast<std::uint32_t>(frame.size());
-  on_its_way.contiguous_bytes = static_cast<std::uint16_t>(frame.size());
-  on_its_way.headroom_bytes = kHeadroomBytes;
-  on_its_way.l3_offset = kEthernetBytes;
-  on_its_way.l3_bytes = static_cast<std::uint16_t>(packet.size());
-  on_its_way.family = mix.inner;
-  on_its_way.backend = &record;
-  on_its_way.entropy = 0xabcde;
-  encap(batch);
-  EXPECT_EQ(on_its_way.verdict, Verdict::forward);
-  return {on_its_way.data, on_its_way.data + on_its_way.frame_bytes};
+  Bytes frame = framed(packet);
+  frame.resize(kEthernetBytes);
+  const auto outer_type = mix.outer == Family::ipv4 ? EtherType::ipv4 : EtherType::ipv6;
+  store(frame.data() + offsetof(EthernetHeader, ether_type), be16(static_cast<std::size_t>(outer_type)));
+  const std::size_t payload_bytes = mix.inner_at() - mix.payload_at() + packet.size();
+  append_outer_ip(frame, mix, payload_bytes);
+  if (mix.has_udp())
+    append(frame, UdpHeader{.ports = {be16(gue_source_port(kEntropy)), be16(kGuePort)},
+                            .length = be16(payload_bytes),
+                            .checksum = {}});
+  const bool is_ipv4 = mix.inner == Family::ipv4;
+  if (mix.encap == Encap::gue0)
+    append(frame, GueHeader{.variant_control_hlen = 0,
+                            .protocol = static_cast<std::uint8_t>(is_ipv4 ? IpProto::ipip : IpProto::ipv6),
+                            .flags = {}});
+  if (mix.encap == Encap::gre)
+    append(frame, GreHeader{.flags_version = {},
+                            .protocol = be16(static_cast<std::size_t>(is_ipv4 ? EtherType::ipv4 : EtherType::ipv6))});
+  frame.insert(frame.end(), packet.begin(), packet.end());
+  if (mix.has_udp() && mix.outer == Family::ipv6) set_udp_checksum(frame, mix);
+  return frame;
 }
 
 }  // namespace guideway::bpf

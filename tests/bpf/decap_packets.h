@@ -1,4 +1,5 @@
-// Packets for the decapsulation tests: what a client sent, and what the data plane makes of it for a backend.
+// Packets for the decapsulation tests: what a client sent, and what a load balancer makes of it for a backend, written
+// down from the RFCs. (What our own data plane makes of it meets the decapsulation in tests/packet/decap_test.cpp.)
 #pragma once
 
 #include <cstddef>
@@ -16,8 +17,9 @@ using Bytes = std::vector<std::uint8_t>;
 
 inline constexpr std::size_t kEthernetBytes = sizeof(EthernetHeader);
 
-// REQUIRES: it is an address.
+// REQUIRES: it is an address, or a prefix.
 IpAddress ip(const char* text);
+IpPrefix prefix(const char* text);
 
 // Who talks to whom, by the family of the outer header.
 IpAddress load_balancer(Family family);
@@ -37,23 +39,32 @@ struct Mix {
   Family inner;
 
   std::size_t ip_bytes() const { return outer == Family::ipv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header); }
-  std::size_t udp_at() const { return kEthernetBytes + ip_bytes(); }
-  std::size_t gue_at() const { return udp_at() + sizeof(UdpHeader); }
+  bool has_udp() const { return encap == Encap::gue0 || encap == Encap::gue1; }
+  std::size_t payload_at() const { return kEthernetBytes + ip_bytes(); }
+  std::size_t gue_at() const { return payload_at() + sizeof(UdpHeader); }
   std::size_t inner_at() const {
-    return encap == Encap::ipip ? udp_at() : gue_at() + (encap == Encap::gue0 ? sizeof(GueHeader) : 0);
+    if (encap == Encap::gre) return payload_at() + sizeof(GreHeader);
+    if (encap == Encap::ipip) return payload_at();
+    return gue_at() + (encap == Encap::gue0 ? sizeof(GueHeader) : 0);
   }
-  guideway_decap_counter counter() const { return encap == Encap::ipip ? GUIDEWAY_DECAP_IPIP : GUIDEWAY_DECAP_GUE; }
+  guideway_decap_counter counter() const {
+    if (encap == Encap::gre) return GUIDEWAY_DECAP_GRE;
+    return encap == Encap::ipip ? GUIDEWAY_DECAP_IPIP : GUIDEWAY_DECAP_GUE;
+  }
   friend void PrintTo(const Mix& mix, std::ostream* out) { *out << mix.name(); }
   std::string name() const {
-    const char* kind = encap == Encap::ipip ? "ipip_" : encap == Encap::gue0 ? "gue0_" : "gue1_";
+    const char* kind = encap == Encap::ipip   ? "ipip_"
+                       : encap == Encap::gre  ? "gre_"
+                       : encap == Encap::gue0 ? "gue0_"
+                                              : "gue1_";
     return kind + std::string(inner == Family::ipv4 ? "4in" : "6in") + (outer == Family::ipv4 ? "4" : "6");
   }
 };
 
-// All twelve.
+// All sixteen.
 std::vector<Mix> all_mixes();
 
-// The data plane's own encapsulation: its tables' outer header and its encap stage.
+// Outer headers as docs/packet_policy.md, section 6, has them, but for the traffic class, which is 0.
 Bytes encapsulated(const Mix& mix, const Bytes& packet);
 
 }  // namespace guideway::bpf

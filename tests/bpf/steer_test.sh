@@ -7,10 +7,12 @@
 # The data plane's part is played by dpdk-testpmd in its icmpecho mode: it answers pings to any address it sees, so a
 # ping to a VIP that the kernel does not know is answered only through the socket.
 #
-# usage: steer_test.sh XSK_STEER_OBJECT STEER_VIPS_PROGRAM
+# usage: steer_test.sh XSK_STEER_OBJECT STEER_VIPS_PROGRAM PUSH_TAG_OBJECT TAGGED_PING_SCRIPT
 set -euo pipefail
 object=$1
 steer_vips=$2
+push_tag=$3
+tagged_ping=$4
 client=gwt-steer-client-$$
 lb=gwt-steer-lb-$$
 work=$(mktemp -d)
@@ -55,6 +57,16 @@ grows() {  # grows COUNTER COMMAND …
   echo "$name was $before, is $(counter "$name")"
   [ "$(counter "$name")" -gt "$before" ]
 }
+tagged_ping() {  # tagged_ping VIP [TYPE:ID …]
+  local vip=$1
+  shift
+  from_client /usr/bin/python3 "$tagged_ping" client "$lb_mac" 192.0.2.1 "$vip" "$@"
+}
+put_tags_aside() { from_client tc qdisc add dev client clsact && from_client tc filter add dev client egress bpf da obj "$push_tag" sec tc; }
+leave_tags_alone() { from_client tc qdisc del dev client clsact; }
+attach_alone() {  # attach_alone xdpgeneric|xdpdrv: without a data plane, so that what is for a VIP counts as unbound
+  on_lb ip link set lb "$1" obj "$object" sec xdp && on_lb "$steer_vips" lb set 203.0.113.11
+}
 start_testpmd() {
   ip netns exec "$lb" dpdk-testpmd --no-huge -m 128 --no-pci -l 0,1 --file-prefix="gwt-steer-$$" --log-level=lib.eal:warning \
     --vdev="net_af_xdp0,iface=lb,xdp_prog=$object" -- --total-num-mbufs=16384 --forward-mode=icmpecho --auto-start --stats-period=60 \
@@ -83,6 +95,7 @@ for side in client lb; do
   ip -n "$namespace" link set lo up
   ip -n "$namespace" link set $side up
 done
+lb_mac=$(on_lb cat /sys/class/net/lb/address)
 ip -n "$client" route add 203.0.113.0/24 via 192.0.2.2
 ip -n "$client" route add 2001:db8:1::/64 via 2001:db8::2
 
@@ -104,6 +117,22 @@ check "the kernel still answers IPv6" answers 2001:db8::2
 on_lb "$steer_vips" lb set 203.0.113.11
 check "a VIP that was removed is no longer steered" not grows steered answers 203.0.113.10
 check "a VIP that stayed is still answered" answers 203.0.113.11
+on_lb "$steer_vips" lb set 203.0.113.11 203.0.113.64/27 2001:db8:1::/64
+check "an address in a VIP's prefix is answered through the socket" answers 203.0.113.95
+check "an address behind it is not steered" not grows steered answers 203.0.113.96
+check "packets into an IPv6 VIP's prefix are steered" grows steered answers 2001:db8:1::ffff
+
+check "a frame with a tag is answered through the socket, with its tag" \
+  says 'answer with tags [7]' tagged_ping 203.0.113.11 0x8100:7
+check "a frame with two tags is steered" grows steered tagged_ping 203.0.113.11 0x88a8:5 0x8100:7
+check "a frame with three tags is the kernel's" grows passed tagged_ping 203.0.113.11 0x88a8:5 0x8100:7 0x8100:8
+check "a frame with a tag to no VIP is the kernel's" grows passed tagged_ping 203.0.113.12 0x8100:7
+put_tags_aside
+check "a tag that is beside the frame is lost to the socket" says 'answer with tags []' tagged_ping 203.0.113.11
+from_client ethtool -K client txvlan off >/dev/null
+check "with that offload off it is in the frame, and kept" says 'answer with tags [7]' tagged_ping 203.0.113.11
+from_client ethtool -K client txvlan on >/dev/null
+leave_tags_alone
 
 kill -9 "$testpmd"
 wait "$testpmd" 2>/dev/null || true
@@ -112,4 +141,21 @@ check "what it left on the interface is removed" says removed on_lb "$steer_vips
 start_testpmd
 on_lb "$steer_vips" lb set 203.0.113.11
 check "a new data plane serves the VIP again" answers 203.0.113.11
+
+kill "$testpmd"
+wait "$testpmd" 2>/dev/null || true
+on_lb ip link set lb xdp off
+for mode in xdpgeneric xdpdrv; do
+  check "$mode: the program is taken" attach_alone $mode
+  check "$mode: a packet to a VIP is told" grows unbound tagged_ping 203.0.113.11
+  check "$mode: a packet to no VIP is not" grows passed tagged_ping 203.0.113.12
+  check "$mode: a packet to a VIP behind a tag is told" grows unbound tagged_ping 203.0.113.11 0x8100:7
+  check "$mode: a packet to a VIP behind two tags is told" grows unbound tagged_ping 203.0.113.11 0x88a8:5 0x8100:7
+  check "$mode: a packet to no VIP behind two tags is not" grows passed tagged_ping 203.0.113.12 0x88a8:5 0x8100:7
+  put_tags_aside
+  check "$mode: a packet to a VIP with a tag beside the frame is told" grows unbound tagged_ping 203.0.113.11
+  check "$mode: a packet to a VIP with a tag beside the frame and one in it is told" grows unbound tagged_ping 203.0.113.11 0x8100:9
+  leave_tags_alone
+  on_lb ip link set lb $mode off
+done
 echo "1..$checks"

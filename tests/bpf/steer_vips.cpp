@@ -1,4 +1,4 @@
-// The test's hand on a running steering program:  steer_vips INTERFACE set [VIP …]  |  counters  |  remove
+// The test's hand on a running steering program:  steer_vips INTERFACE set [PREFIX …]  |  counters  |  remove
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -13,8 +13,9 @@ using namespace guideway;
 int main(int argc, char** argv) try {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() >= 2 && words[1] == "set") {
-    std::vector<IpAddress> vips;
-    for (std::size_t i = 2; i < words.size(); i++) vips.push_back(parse_ip(words[i]).value());
+    std::vector<IpPrefix> vips;
+    std::string why;
+    for (std::size_t i = 2; i < words.size(); i++) vips.push_back(parse_prefix(words[i], why).value());
     bpf::SteerMap::open(words[0]).set(vips);
   } else if (words.size() == 2 && words[1] == "counters") {
     const bpf::SteerCounters counters = bpf::SteerMap::open(words[0]).counters();
@@ -22,7 +23,7 @@ int main(int argc, char** argv) try {
   } else if (words.size() == 2 && words[1] == "remove") {
     std::puts(bpf::remove_left_over_steering(words[0]) ? "removed" : "nothing there");
   } else {
-    std::fputs("usage: steer_vips INTERFACE set [VIP ...] | counters | remove\n", stderr);
+    std::fputs("usage: steer_vips INTERFACE set [PREFIX ...] | counters | remove\n", stderr);
     return 2;
   }
 } catch (const std::exception& error) {

@@ -3,7 +3,7 @@
 //   announce_driver PEER PORT SOURCE LOCAL_AS ROUTER_ID
 //
 // Reads commands from stdin, one per line, and prints the announcer's state whenever it changes:
-//   vips ADDRESS …   a new generation, followed by all workers, that flags exactly these
+//   vips PREFIX …    a new generation, followed by all workers, that flags exactly these
 //   alive yes|no     what the heartbeats say
 //   shutdown         withdraws, closes, exits
 #include <poll.h>
@@ -53,8 +53,11 @@ class Driver {
     } else if (word == "vips") {
       vips_.clear();
       while (words >> word) {
+        std::string why;
+        const IpPrefix prefix = parse_prefix(word, why).value();
         VipRecord& vip = vips_.emplace_back();
-        vip.address = parse_ip(word).value();
+        vip.address = prefix.address;
+        vip.prefix_bits = prefix.bits;
         vip.flags = kVipAnnounce;
       }
       view_.vips = vips_;

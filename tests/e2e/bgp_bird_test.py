@@ -21,6 +21,7 @@ import time
 DRIVER, ROOT = sys.argv[1:3]
 LB, ROUTER = (f"gwt-bgp-{name}-{os.getpid()}" for name in ("lb", "router"))
 VIP4, VIP4B, VIP6, STRANGER = "203.0.113.10", "203.0.113.11", "2001:db8:1::10", "198.18.0.1"
+PREFIX4, PREFIX6 = "203.0.113.128/25", "2001:db8:1::8000:0/97"
 
 ROUTER_CONF = """
 router id 10.255.0.2;
@@ -145,12 +146,13 @@ def test(directory):
     try:
         session = lambda: "Established" in router.birdc("show", "protocols", "lb")
         case("BIRD and the router speak", wait(session), 10)
-        driver.say(f"vips {VIP4} {VIP4B} {VIP6} {STRANGER}")
+        driver.say(f"vips {VIP4} {VIP4B} {VIP6} {STRANGER} {PREFIX4} {PREFIX6}")
         case("BIRD has the VIPs of both families", wait(lambda: bird.has(VIP4) and bird.has(VIP6)), 5)
         case("the router's kernel has them", wait(lambda: routed(VIP4) and routed(VIP4B) and routed(VIP6)), 2)
         case("an address outside the allow-list stays out", None if bird.has(STRANGER) else 0, 1)
+        case("and so do prefixes, where it names addresses only", None if routed(PREFIX4) or routed(PREFIX6) else 0, 1)
 
-        driver.say(f"vips {VIP4B} {VIP6} {STRANGER}")
+        driver.say(f"vips {VIP4B} {VIP6} {STRANGER} {PREFIX4} {PREFIX6}")
         case("an unflagged VIP leaves the router's kernel", wait(lambda: not routed(VIP4)), 1)
         case("the others stay", 0 if routed(VIP4B) and routed(VIP6) else None, 1)
         driver.say("alive no")
@@ -160,11 +162,13 @@ def test(directory):
 
         since = bird.uptime()
         with open(conf, encoding="utf-8") as file:
-            wider = file.read().replace("203.0.113.0/24{32,32}", "203.0.113.0/24{32,32}, 198.18.0.0/15{32,32}")
+            wider = file.read().replace("203.0.113.0/24{32,32}", "203.0.113.0/24{24,32}, 198.18.0.0/15{32,32}")
+            wider = wider.replace("2001:db8:1::/64{128,128}", "2001:db8:1::/64{64,128}")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(wider)
         bird.birdc("configure")
         case("a wider allow-list takes effect by route refresh", wait(lambda: routed(STRANGER)), 3)
+        case("prefixes of both families reach the router's kernel", wait(lambda: routed(PREFIX4) and routed(PREFIX6)), 3)
         case("and the session stays up", 0 if bird.uptime() == since else None, 1)
 
         driver.kill()

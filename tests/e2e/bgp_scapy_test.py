@@ -13,6 +13,7 @@ from scapy.contrib import bgp  # noqa: E402
 
 VIPS4 = [f"203.0.113.{i}" for i in range(200)]
 VIPS6 = [f"2001:db8:1::1:{i:x}" for i in range(400)]
+PREFIXES = ["198.18.0.0/15", "198.18.0.0/24", "198.18.0.128/25", "198.18.0.0", "2001:db8:2::/48", "2001:db8:2::8000:0/97"]
 OPEN = bgp.BGPHeader(type="OPEN") / bgp.BGPOpen(my_as=65001, hold_time=90, bgp_id="10.255.0.1", opt_params=[
     bgp.BGPOptParam(param_value=bgp.BGPCapMultiprotocol(afi=afi, safi=1)) for afi in (1, 2)])
 ORIGIN, AS_PATH, NEXT_HOP, LOCAL_PREF, MP_REACH, MP_UNREACH = 1, 2, 3, 5, 14, 15
@@ -85,7 +86,7 @@ def case(name, ok):
 
 
 def prefixes(*lists):
-    return {f"{vip}/{128 if ':' in vip else 32}" for vips in lists for vip in vips}
+    return {vip if "/" in vip else f"{vip}/{128 if ':' in vip else 32}" for vips in lists for vip in vips}
 
 
 def capabilities(greeting):
@@ -113,6 +114,10 @@ def test(listener, say):
         (ORIGIN, 0), (AS_PATH, 0), (NEXT_HOP, "192.0.2.11"), (MP_REACH, "2001:db8:ff::11"), (LOCAL_PREF, 100)})
     say("vips " + " ".join(VIPS4[5:] + VIPS6[:-300]))
     case("some are withdrawn", daemon.read_until(prefixes(VIPS4[5:], VIPS6[:-300])))
+    say("vips " + " ".join(PREFIXES))
+    case("prefixes of any length arrive", daemon.read_until(prefixes(PREFIXES)))
+    say("vips " + " ".join(PREFIXES[::2]))
+    case("some of them are withdrawn", daemon.read_until(prefixes(PREFIXES[::2])))
     say("shutdown")
     case("all are withdrawn at shutdown", daemon.read_until(set()))
     last = daemon.read()

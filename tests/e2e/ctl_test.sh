@@ -29,6 +29,11 @@ pool = "web"
 address = "203.0.113.10"
 port = 25
 pool = "mail"
+[vip.net]
+address = "198.18.0.0/24"
+port = "any"
+pool = "web"
+unserved = "reject"
 [control]
 run_dir = "$work/run"
 state_dir = "$work/state"
@@ -56,9 +61,12 @@ holds() {
 
 live() { holds "$1" "$2" "$3" --config "$work/guideway.toml" "${@:4}"; }
 
-echo 1..24
+sed 's,198.18.0.0/24,198.18.0.1/24,' "$work/guideway.toml" >"$work/bad.toml"
+echo 1..26
 holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
 holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
+holds 'check names the fix' 1 'address "198.18.0.1/24" has bits set behind its prefix; write 198.18.0.0/24' \
+  check "$work/bad.toml"
 holds 'check speaks JSON' 1 '"valid": false' --json check "$work/none.toml"
 live 'unreachable without a control plane' 4 "not running: there is no $work/run/control.sock" status
 live 'version needs none' 0 'guideway-controlplane is not running' version
@@ -76,6 +84,7 @@ for _ in $(seq 100); do
 done
 
 live 'status shows the VIPs' 0 '^web  203.0.113.10:80 tcp  ' status
+live 'status shows prefixes and what becomes of packets' 0 '^net  198.18.0.0/24:any tcp .*  unserved reject; ' status
 live 'status shows the backends' 0 '^  ->  b2 10.1.0.12  *2 ' status
 live 'status speaks JSON, also behind the command' 0 '"published":' status --json
 live 'status --check finds the data plane missing' 3 '^Warning +no data plane: ' status --check

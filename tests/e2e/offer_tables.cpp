@@ -13,34 +13,21 @@
 #include "common/config/load.h"
 #include "common/shm/handover.h"
 #include "common/shm/tables_writer.h"
+#include "common/tables/from_config.h"
 
 using namespace guideway;
 
 namespace {
 
-// Every backend leaves by the first port, from its interface's address.
+// The port's MAC address and MTU are those that the data plane has.
 DesiredTables desired(const config::Config& config, const PortInfo& port) {
-  const config::Port& port_config = config.dataplane.ports.at(0);
-  DesiredTables tables{.hash_secret = config.flow_hash.secret, .config_digest = config.digest, .pools = {}, .vips = {}};
-  std::uint32_t backends = 0;
-  for (const config::Pool& pool : config.pools) {
-    DesiredPool& made = tables.pools.emplace_back(DesiredPool{pool.encap, pool.slots, {}});
-    for (const config::Backend& backend : pool.backends) {
-      Egress egress{.source_mac = port.mac, .next_hop_mac = port_config.next_hop_mac.value(), .source = {}};
-      for (const IpAddress& source : port_config.source_addresses)
-        if (source.family() == backend.address.family()) egress.source = source;
-      egress.path_mtu_bytes = port.mtu_bytes;
-      made.backends.push_back({backend.address, backend.weight, backends++, egress});
+  DesiredTables tables = tables_offline(config);
+  for (std::size_t p = 0; p < tables.pools.size(); p++)
+    for (std::size_t b = 0; b < tables.pools[p].backends.size(); b++) {
+      Egress& egress = tables.pools[p].backends[b].egress.value();
+      egress.source_mac = port.mac;
+      if (config.pools[p].backends[b].mtu_bytes == 0) egress.path_mtu_bytes = port.mtu_bytes;
     }
-  }
-  for (const config::Vip& vip : config.vips)
-    tables.vips.push_back({.address = vip.address,
-                           .port = vip.port,
-                           .protocol = vip.protocol,
-                           .pool = static_cast<std::uint32_t>(vip.pool),
-                           .stats_index = static_cast<std::uint32_t>(tables.vips.size()),
-                           .announce = vip.announce != config::Announce::never,
-                           .unserved = vip.unserved});
   return tables;
 }
 

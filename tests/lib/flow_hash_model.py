@@ -1,4 +1,5 @@
 """The flow hash of docs/flow_hash.md, written from the document and FIPS 197 alone: the oracle for the C++ code."""
+import functools
 import ipaddress
 import struct
 
@@ -30,55 +31,72 @@ def make_sbox():
 
 
 SBOX = make_sbox()
-TIMES2 = [gf_product(a, 2) for a in range(256)]
-TIMES3 = [gf_product(a, 3) for a in range(256)]
+
+
+def make_columns():
+    """SubBytes, then MixColumns: what each value of a byte in row 0 … 3 adds to its column, as a number."""
+    columns = [[], [], [], []]
+    for s in SBOX:
+        column = bytes([gf_product(s, 2), s, s, gf_product(s, 3)])
+        for row in range(4):
+            columns[row].append(int.from_bytes(column[4 - row:] + column[:4 - row], "big"))
+    return columns
+
+
+ROW0, ROW1, ROW2, ROW3 = make_columns()
+STATE = struct.Struct("!4I")
 
 
 def aes_round(state, key):
     """SubBytes, ShiftRows, MixColumns, AddRoundKey (FIPS 197, section 5.1)."""
-    rows = [SBOX[state[(i + 4 * (i % 4)) % 16]] for i in range(16)]
-    out = []
-    for c in range(0, 16, 4):
-        a, b, d, e = rows[c:c + 4]
-        out += [TIMES2[a] ^ TIMES3[b] ^ d ^ e, a ^ TIMES2[b] ^ TIMES3[d] ^ e,
-                a ^ b ^ TIMES2[d] ^ TIMES3[e], TIMES3[a] ^ b ^ d ^ TIMES2[e]]
-    return bytes(x ^ k for x, k in zip(out, key))
+    s, k = state, STATE.unpack(key)
+    return STATE.pack(k[0] ^ ROW0[s[0]] ^ ROW1[s[5]] ^ ROW2[s[10]] ^ ROW3[s[15]],
+                      k[1] ^ ROW0[s[4]] ^ ROW1[s[9]] ^ ROW2[s[14]] ^ ROW3[s[3]],
+                      k[2] ^ ROW0[s[8]] ^ ROW1[s[13]] ^ ROW2[s[2]] ^ ROW3[s[7]],
+                      k[3] ^ ROW0[s[12]] ^ ROW1[s[1]] ^ ROW2[s[6]] ^ ROW3[s[11]])
 
 
-def round_keys(secret):
-    """The first five round keys of AES-128 (FIPS 197, section 5.2)."""
+@functools.lru_cache
+def round_keys(secret, count=5):
+    """The first round keys of AES-128 (FIPS 197, section 5.2)."""
     words = [list(secret[i:i + 4]) for i in range(0, 16, 4)]
     rcon = 1
-    for i in range(4, 20):
+    for i in range(4, 4 * count):
         word = list(words[i - 1])
         if i % 4 == 0:
             word = [SBOX[x] for x in word[1:] + word[:1]]
             word[0] ^= rcon
             rcon = xtime(rcon)
         words.append([a ^ b for a, b in zip(word, words[i - 4])])
-    return [bytes(sum(words[i:i + 4], [])) for i in range(0, 20, 4)]
+    return [bytes(sum(words[i:i + 4], [])) for i in range(0, 4 * count, 4)]
 
 
 def flow_blocks(source, destination, source_port, destination_port, protocol):
-    source, destination = ipaddress.ip_address(source), ipaddress.ip_address(destination)
-    if source.version == 4:
-        return [source.packed + destination.packed + struct.pack("!HHBBH", source_port, destination_port, protocol, 4, 0)]
-    return [source.packed, destination.packed,
-            struct.pack("!HHBB10x", source_port, destination_port, protocol, 6)]
+    """The addresses as they lie in packets."""
+    if len(source) == 4:
+        return [source + destination + struct.pack("!HHBBH", source_port, destination_port, protocol, 4, 0)]
+    return [source, destination, struct.pack("!HHBB10x", source_port, destination_port, protocol, 6)]
 
 
 class FlowHash:
     def __init__(self, secret):
         self.keys = round_keys(secret)
 
-    def __call__(self, *flow):
-        """flow: source, destination, source port, destination port, protocol number."""
-        x = bytes(16)
+    def __call__(self, source, destination, source_port, destination_port, protocol):
+        """Addresses as text."""
+        return self.of_bytes(ipaddress.ip_address(source).packed, ipaddress.ip_address(destination).packed,
+                             source_port, destination_port, protocol)
+
+    def of_bytes(self, *flow):
+        """The same of addresses as they lie in packets."""
+        x = 0
         for block in flow_blocks(*flow):
-            x = bytes(a ^ b ^ k for a, b, k in zip(x, block, self.keys[0]))
+            x ^= int.from_bytes(block, "big") ^ int.from_bytes(self.keys[0], "big")
+            state = x.to_bytes(16, "big")
             for key in self.keys[1:]:
-                x = aes_round(x, key)
-        return int.from_bytes(x[:8], "little")
+                state = aes_round(state, key)
+            x = int.from_bytes(state, "big")
+        return int.from_bytes(state[:8], "little")
 
 
 def slot_of(hash_value, slot_count):

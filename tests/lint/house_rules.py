@@ -12,13 +12,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 sys.dont_write_bytecode = True
 import generate_counters  # noqa: E402
+import generate_packet_cases  # noqa: E402
 
 # Who may include whom: the first pattern that matches a file says which of our headers it may include. ARCHITECTURE.md
 # says why.
 MAY_INCLUDE = [
     (r"include/guideway/.*", r"guideway/.*"),
     (r"common/.*", r"guideway/.*|common/.*"),
-    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/stages/stages\.h"),
+    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/stages/\w+\.h"),
     (r"dataplane/announce/.*", r"guideway/.*|common/.*|dataplane/announce/.*"),
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
@@ -90,6 +91,17 @@ def no_dpdk():
 def counters_documented():
     if text_of("docs/counters.md") != generate_counters.generate():
         yield "docs/counters.md is out of date: run docs/generate_counters.py > docs/counters.md"
+
+
+def packet_cases_documented():
+    try:
+        sections = generate_packet_cases.read()
+    except generate_packet_cases.PolicyError as error:
+        yield str(error)
+        return
+    yield from (f"docs/packet_policy.md: {gap}" for gap in generate_packet_cases.gaps(sections))
+    if text_of("docs/packet_cases.md") != generate_packet_cases.generate(sections):
+        yield "docs/packet_cases.md is out of date: run docs/generate_packet_cases.py > docs/packet_cases.md"
 
 
 def anchors(name):
@@ -166,6 +178,7 @@ RULES = [
     ("the leaf includes no heap, I/O or DPDK", leaf_headers),
     ("the packet path, common and the control plane know no DPDK", no_dpdk),
     ("docs/counters.md is current", counters_documented),
+    ("each rule of the packet policy has a golden case, docs/packet_cases.md is current", packet_cases_documented),
     ("relative links in documents resolve", links_resolve),
     ("sources are formatted", clang_format),
     ("no path of a developer's machine", no_machine_paths),

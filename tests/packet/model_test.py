@@ -1,6 +1,8 @@
 #!/usr/bin/python3
-"""The real programs against the model: generated frames through guideway-dataplane over pcap files, with tables from
-guideway-controlplane; what it sends, hands to the kernel and counts must be what model.py says. TAP.
+"""The data plane against the model: what it sends, hands to the kernel and counts for generated frames must be what the
+model says. TAP.
+
+With the control plane: both real programs, over pcap files.
 
     in.pcap ──► net_pcap0 ┐                     ┌ net_pcap0 ──► out.pcap
                           ├─ guideway-dataplane ┤
@@ -8,10 +10,14 @@ guideway-controlplane; what it sends, hands to the kernel and counts must be wha
                                    │ tables
                           guideway-controlplane ◄── guideway.toml
 
+With --replay: the data plane alone and offline, where time is that of the frames, so that fragments time out; in
+chunks, for millions of frames. On a difference it finds the frame, and writes it and its history to a pcap file.
+
 Usage: model_test.py DATAPLANE CONTROLPLANE [--frames N] [--seed N]
+       model_test.py DATAPLANE --replay [--frames N] [--chunk N] [--seed N] [--differences DIRECTORY]
 """
 import argparse
-import collections
+import dataclasses
 import http.client
 import json
 import pathlib
@@ -25,73 +31,14 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
-from scapy.layers.l2 import Ether  # noqa: E402
-from scapy.utils import RawPcapReader, RawPcapWriter  # noqa: E402
-
+import model_replay  # noqa: E402
 from generated import Generator  # noqa: E402
-from model import Egress, PacketPath, Pool, Vip  # noqa: E402
+from model import Tables  # noqa: E402
+from model_compare import Expected, Outcome  # noqa: E402
+from model_tables import POOLS, SETUPS, VIPS, toml  # noqa: E402
+from pcap_file import read_pcap, write_pcap  # noqa: E402
 
-SECRET = bytes(range(100, 116))
-NEXT_HOP, SOURCES, MTU = "02:00:00:00:00:fe", {4: "192.0.2.1", 6: "2001:db8:ff::1"}, 1500
 READY_TIMEOUT_S = 120
-
-POOLS = {
-    "gue-mixed": Pool("gue", 65521, [("10.0.0.1", 1), ("10.0.0.2", 2), ("2001:db8:2::1", 3), ("223.251.252.253", 4)]),
-    "gue1-mixed": Pool("gue1", 1021, [("10.1.0.1", 7), ("2001:db8:2::2", 5), ("10.1.0.3", 0)]),
-    "ipip-mixed": Pool("ipip", 251, [("10.2.0.1", 65535), ("2001:db8:2::3", 65534), ("10.2.0.2", 1)]),
-    "drained": Pool("ipip", 251, [("10.3.0.1", 0)]),
-}
-TCP, UDP = 6, 17
-VIPS = [Vip("203.0.113.10", TCP, 80, "gue-mixed"), Vip("203.0.113.10", UDP, 53, "ipip-mixed"),
-        Vip("203.0.113.11", TCP, 443, "gue1-mixed", "kernel"), Vip("222.241.242.243", UDP, 65535, "gue1-mixed"),
-        Vip("203.0.113.12", TCP, 80, "drained"), Vip("2001:db8:1::10", TCP, 80, "gue-mixed"),
-        Vip("2001:db8:1::10", UDP, 53, "ipip-mixed"), Vip("2001:db8:1::11", TCP, 443, "gue1-mixed", "kernel"),
-        Vip("fdff:ffff:ffff:ffff::fffe", TCP, 1, "ipip-mixed")]
-
-
-def toml(directory):
-    (directory / "key").write_text(SECRET.hex() + "\n")
-    text = f"""schema = 1
-[dataplane]
-main_core = 0
-worker_cores = [1]
-hugepages = "off"
-memory = "128MiB"
-[[dataplane.port]]
-name = "uplink"
-device = "net_pcap0,rx_pcap={directory}/in.pcap,tx_pcap={directory}/out.pcap"
-kernel = "net_pcap1,rx_pcap={directory}/none.pcap,tx_pcap={directory}/kernel.pcap"
-next_hop_mac = "{NEXT_HOP}"
-source_addresses = ["{SOURCES[4]}", "{SOURCES[6]}"]
-mtu = {MTU}
-[flow_hash]
-key_file = "key"
-[control]
-run_dir = "{directory}"
-state_dir = "{directory}"
-[health_check.none]
-type = "none"
-"""
-    for name, pool in POOLS.items():
-        backends = ", ".join(f'{{ name = "b{i}", address = "{address}", weight = {weight} }}'
-                             for i, (address, weight) in enumerate(pool.backends))
-        text += (f'[pool.{name}]\nencap = "{pool.encap}"\nslots = {pool.slots}\nhealth_check = "none"\n'
-                 f"backends = [{backends}]\n")
-    for i, vip in enumerate(VIPS):
-        text += (f'[vip.v{i}]\naddress = "{vip.address}"\nport = {vip.port}\npool = "{vip.pool}"\n'
-                 f'protocol = "{"tcp" if vip.protocol == TCP else "udp"}"\nunserved = "{vip.unserved}"\n')
-    return text
-
-
-def write_pcap(path, frames):
-    with RawPcapWriter(str(path), linktype=1) as writer:
-        writer.write_header(None)
-        for frame in frames:
-            writer.write_packet(frame)
-
-
-def read_pcap(path):
-    return [frame for frame, _ in RawPcapReader(str(path))]
 
 
 def status(directory):
@@ -122,14 +69,15 @@ class Programs:
             self.running.append(subprocess.Popen(command, stdout=log, stderr=log))
 
     def wait_until_received(self, frames):
-        """The status once every frame has come in; its counters are a second old at most, so two must be equal."""
+        """The status once every frame has come in and none waits; counters are a second old at most, so two must be
+        equal."""
         before, end = None, time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < end:
             if any(program.poll() is not None for program in self.running):
                 raise RuntimeError("a program ended early")
             now = status(self.directory)
             counters = now and {c["name"]: c["value"] for c in now["dataplane"].get("counters", [])}
-            if counters and counters["rx_packets"] == frames and counters == before:
+            if counters and counters["rx_packets"] == frames and not counters["waiting_packets"] and counters == before:
                 return now, counters
             before = counters
             time.sleep(1.1)
@@ -159,74 +107,68 @@ class Results:
         print(f"{'ok' if ok else 'not ok'} {self.count} - {name}")
         if not ok:
             print("".join(f"# {line}\n" for line in why.splitlines()), end="")
+        return ok
 
     def finish(self):
         print(f"1..{self.count}")
         return 1 if self.failed else 0
 
 
-def first_difference(expected, got):
-    """expected: [(number of the frame that came in, frame that must leave)], got: frames, in the same order."""
-    for (number, want), have in zip(expected, got):
-        if want != have:
-            return (f"frame {number} should leave as\n{Ether(want).show(dump=True)}\nbut left as\n"
-                    f"{Ether(have).show(dump=True)}\nexpected {want.hex()}\ngot      {have.hex()}")
-    return f"expected {len(expected)} frames, got {len(got)}"
+def compare(results, expected, outcome):
+    why = expected.stream_differs(outcome.sent, "sent")
+    results.expect(not why, f"{len(outcome.sent)} frames left as the model says", why or "")
+    why = expected.stream_differs(outcome.to_kernel, "kernel")
+    results.expect(not why, f"{len(outcome.to_kernel)} frames went to the kernel untouched", why or "")
+    why = expected.counters_differ(outcome.counters)
+    results.expect(not why, f"{len(outcome.counters)} counters are as the model says", why)
 
 
-def compare(results, path, frames, sent, handed_over, counters):
-    ends = collections.defaultdict(list)
-    expected = collections.Counter(rx_packets=len(frames), rx_bytes=sum(map(len, frames)))
-    for number, frame in enumerate(frames):
-        verdict, detail = path(frame)
-        ends[verdict].append((number, detail))
-        if verdict == "drop":
-            expected[f"drop_{detail}"] += 1
-    expected["tx_packets"] = len(ends["forward"])
-    expected["tx_bytes"] = sum(len(leaves) for _, leaves in ends["forward"])
-    expected["to_kernel_packets"] = len(ends["kernel"])
-    results.expect([leaves for _, leaves in ends["forward"]] == sent, f"{len(sent)} frames left as the model says",
-                   first_difference(ends["forward"], sent))
-    results.expect([leaves for _, leaves in ends["kernel"]] == handed_over,
-                   f"{len(handed_over)} frames went to the kernel untouched",
-                   first_difference(ends["kernel"], handed_over))
-    for name in sorted(counters.keys() - {"bursts"}):
-        results.expect(counters[name] == expected[name], f"counter {name} is {expected[name]}",
-                       f"the data plane says {counters[name]}")
+def run_programs(results, options, seed):
+    """All frames come at once: time is left out of it."""
+    setup = SETUPS[seed % len(SETUPS)]
+    generator = Generator(random.Random(seed), VIPS, POOLS, setup.port)
+    timed_frames = [(0.0, frame) for _, frame in generator.frames(options.frames)]
+    print(f"# {setup.name}")
+    with tempfile.TemporaryDirectory(prefix="guideway-model-") as name:
+        directory = pathlib.Path(name)
+        write_pcap(directory / "in.pcap", timed_frames)
+        write_pcap(directory / "none.pcap", [])
+        (directory / "guideway.toml").write_text(toml(setup, directory))
+        programs = Programs(directory, options.dataplane, options.controlplane)
+        try:
+            state, counters = programs.wait_until_received(len(timed_frames))
+        except RuntimeError as error:
+            return results.expect(False, "the programs take all frames", f"{error}")
+        finally:
+            programs.stop()
+            if results.failed:
+                print(programs.logs(), end="")
+        results.expect(all(equation["holds"] for equation in state["dataplane"]["equations"]), "the equations hold")
+        # The MAC address of a pcap port is its own choice.
+        port = dataclasses.replace(setup.port, mac=state["dataplane"]["ports"][0]["mac"])
+        expected = Expected(Tables(POOLS, VIPS, port), setup, timed_frames)
+        compare(results, expected, Outcome(read_pcap(directory / "out.pcap"), read_pcap(directory / "kernel.pcap"),
+                                           counters))
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("dataplane")
-    arguments.add_argument("controlplane")
+    arguments.add_argument("controlplane", nargs="?")
+    arguments.add_argument("--replay", action="store_true")
     arguments.add_argument("--frames", type=int, default=10000)
+    arguments.add_argument("--chunk", type=int, default=50000)
     arguments.add_argument("--seed", type=int, default=None)
+    arguments.add_argument("--differences", type=pathlib.Path, default=pathlib.Path("."))
     options = arguments.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     sys.stdout.reconfigure(line_buffering=True)
     print(f"# seed {seed}: repeat with --seed {seed}")
-
-    generator = Generator(random.Random(seed), VIPS)
-    frames = [generator.frame() for _ in range(options.frames)]
     results = Results()
-    with tempfile.TemporaryDirectory(prefix="guideway-model-") as name:
-        directory = pathlib.Path(name)
-        write_pcap(directory / "in.pcap", frames)
-        write_pcap(directory / "none.pcap", [])
-        (directory / "guideway.toml").write_text(toml(directory))
-        programs = Programs(directory, options.dataplane, options.controlplane)
-        try:
-            state, counters = programs.wait_until_received(len(frames))
-        except RuntimeError as error:
-            results.expect(False, "the programs take all frames", f"{error}")
-            return results.finish()
-        finally:
-            programs.stop()
-            if results.failed:
-                print(programs.logs(), end="")
-        path = PacketPath(SECRET, POOLS, VIPS, Egress(state["dataplane"]["ports"][0]["mac"], NEXT_HOP, SOURCES, MTU))
-        results.expect(all(equation["holds"] for equation in state["dataplane"]["equations"]), "the equations hold")
-        compare(results, path, frames, read_pcap(directory / "out.pcap"), read_pcap(directory / "kernel.pcap"), counters)
+    if options.replay:
+        model_replay.run(results, options.dataplane, options.frames, options.chunk, seed, options.differences)
+    else:
+        run_programs(results, options, seed)
     return results.finish()
 
 

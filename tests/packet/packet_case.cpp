@@ -4,210 +4,246 @@
 #include <fstream>
 #include <sstream>
 
-#include "common/net/address_text.h"
+#include "guideway/stats.h"
+#include "guideway/wire.h"
+#include "tests/packet/packet_tables.h"
 
 namespace guideway::packet_text {
 namespace {
 
-constexpr std::uint32_t kSlots = 251;
+using Ns = std::chrono::nanoseconds;
 
-std::vector<Line> split_lines(std::string_view text) {
-  std::vector<Line> lines;
-  std::istringstream stream{std::string(text)};
-  int number = 0;
-  for (std::string row; std::getline(stream, row);) {
-    number++;
-    std::istringstream words(row.substr(0, row.find('#')));
-    Line line;
-    line.number = number;
-    if (!(words >> line.name)) continue;
-    for (std::string word; words >> word;) {
-      const std::size_t equals = word.find('=');
-      line.fields.emplace_back(word.substr(0, equals), equals == std::string::npos ? "" : word.substr(equals + 1));
-    }
-    lines.push_back(line);
-  }
-  return lines;
+std::string known_counter(const std::string& name, int line) {
+  const auto named = [&](const CounterInfo& counter) { return counter.name == name; };
+  if (std::none_of(kCounters.begin(), kCounters.end(), named)) throw TextError(line, "no counter \"" + name + "\"");
+  return name;
 }
+
+// "1500ms" or "2s".
+Ns parse_time(const std::string& text, int line) {
+  const std::size_t unit = text.find_first_not_of("0123456789");
+  const std::uint32_t count = parse_number(text.substr(0, unit), line);
+  const std::string_view name = unit == std::string::npos ? "" : std::string_view(text).substr(unit);
+  if (name == "ms") return std::chrono::milliseconds(count);
+  if (name == "s") return std::chrono::seconds(count);
+  throw TextError(line, "\"" + text + "\" is no time in ms or s");
+}
+
+// The section [packets].
+class StepsText {
+ public:
+  explicit StepsText(std::span<const Line> lines) : lines_(lines) {}
+
+  void parse(PacketCase& into) {
+    while (at_ < lines_.size()) {
+      const Line& line = lines_[at_++];
+      if (line.name == "at") {
+        time(line);
+        into.takes_time = true;
+      } else if (line.name == "in" || line.name == "from_kernel") {
+        packets(line);
+      } else {
+        throw TextError(line.number, "a packet begins with \"in\"");
+      }
+    }
+    into.steps = std::move(steps_);
+  }
+
+ private:
+  void time(const Line& line) {
+    Fields fields(line);
+    now_ = parse_time(fields.word(), line.number);
+    fields.finish();
+    if (at_ == lines_.size() || !is_end(lines_[at_].name)) return;
+    Step step;
+    step.line = line.number;
+    step.now = now_;
+    step.has_packet = false;
+    ends(step, 0);
+    steps_.push_back(std::move(step));
+  }
+  void packets(const Line& line) {
+    Fields fields(line);
+    const std::uint32_t count = fields.number("repeat", 1);
+    const std::size_t first = at_;
+    for (std::uint32_t i = 0; i < count; i++) {
+      at_ = first;
+      packet(repetition(line, i), i);
+    }
+  }
+  void packet(const Line& line, std::uint32_t i) {
+    Step step;
+    step.line = line.number;
+    step.now = now_;
+    step.from = line.name == "in" ? From::network : From::kernel;
+    step.frame.bytes = build(i);
+    const auto whole = static_cast<std::uint32_t>(std::min<std::size_t>(step.frame.bytes.size(), 0xffff));
+    Fields fields(line);
+    fields.number("repeat", 1);
+    step.frame.port = fields.number("port", 0);
+    step.headroom_bytes = static_cast<std::uint16_t>(fields.number("headroom", step.headroom_bytes));
+    step.contiguous_bytes = fields.number("contiguous", whole);
+    for (const std::string& name : {std::string(), fields.text("as", "")}) {
+      frames_[name] = step.frame;
+      inner_[name] = inner_packet(step.frame.bytes);
+    }
+    fields.finish();
+    ends(step, i);
+    steps_.push_back(std::move(step));
+  }
+
+  // ---- how packets end ----
+  static bool is_end(std::string_view name) {
+    static constexpr std::string_view kEnds[] = {"forward", "answer",  "unchanged", "kernel",
+                                                 "drop",    "refused", "waits",     "nothing"};
+    return std::find(std::begin(kEnds), std::end(kEnds), name) != std::end(kEnds);
+  }
+  void ends(Step& step, std::uint32_t i) {
+    if (at_ == lines_.size() || !is_end(lines_[at_].name))
+      throw TextError(step.line, "nothing says what becomes of this packet");
+    const Line line = repetition(lines_[at_++], i);
+    end(step, line.name, Fields(line), i);
+    while (at_ < lines_.size() && lines_[at_].name == "also") also(step, i);
+  }
+  // "also drop …", "also kernel …"; alone, a frame that leaves, too.
+  void also(Step& step, std::uint32_t i) {
+    const Line line = repetition(lines_[at_++], i);
+    Fields fields(line);
+    const std::uint32_t count = fields.number("repeat", 1);
+    if (fields.has_word()) {
+      const std::string what = fields.word();
+      return end(step, what, fields, i);
+    }
+    const std::uint32_t port = fields.number("port", 0);
+    const std::size_t first = at_;
+    for (std::uint32_t k = 0; k < count; k++) {
+      at_ = first;
+      step.ends.sent.push_back({port, build(count > 1 ? k : i)});
+    }
+    fields.finish();
+  }
+  void end(Step& step, const std::string& name, Fields fields, std::uint32_t i) {
+    if (name == "forward") {
+      step.ends.sent.push_back({fields.number("port", 0), build(i)});
+    } else if (name == "answer") {
+      step.ends.sent.push_back({step.frame.port, build(i)});
+    } else if (name == "unchanged") {
+      step.ends.sent.push_back(step.frame);
+    } else if (name == "kernel") {
+      step.ends.to_kernel.push_back(frames_.at(fields.text("of", "")));
+    } else if (name == "refused") {
+      step.ends.lost["from_kernel_dropped_packets"]++;
+    } else if (name == "drop") {
+      const std::string counter = known_counter("drop_" + fields.word(), fields.line());
+      step.ends.lost[counter] += fields.has_word() ? parse_number(fields.word(), fields.line()) : 1;
+    }
+    fields.finish();
+  }
+  // The lines of one packet: up to the next word that is none of a packet.
+  Bytes build(std::uint32_t i) {
+    std::vector<Line> lines;
+    for (; at_ < lines_.size(); at_++) {
+      const std::string& name = lines_[at_].name;
+      if (is_end(name) || name == "in" || name == "from_kernel" || name == "at" || name == "also") break;
+      lines.push_back(repetition(lines_[at_], i));
+    }
+    return build_packet(lines, inner_);
+  }
+
+  std::span<const Line> lines_;
+  std::size_t at_ = 0;
+  Ns now_{};
+  std::map<std::string, Frame> frames_;
+  InnerPackets inner_;
+  std::vector<Step> steps_;
+};
 
 class CaseParser {
  public:
   explicit CaseParser(std::vector<Line> lines) : lines_(std::move(lines)) {}
 
   PacketCase parse() {
-    while (at_ < lines_.size()) {
-      const Line& line = lines_[at_++];
-      if (line.name == "[tables]")
-        section_ = &CaseParser::table_line;
-      else if (line.name == "[port]")
-        section_ = &CaseParser::port_line;
-      else if (line.name == "[packets]")
-        section_ = &CaseParser::step;
-      else if (line.name == "[counters]")
-        section_ = &CaseParser::counter_line;
-      else if (section_ == nullptr)
-        throw TextError(line.number, "a case begins with [tables]");
-      else
-        (this->*section_)(line);
+    static const std::map<std::string_view, void (CaseParser::*)(std::span<const Line>)> kSections{
+        {"[tables]", &CaseParser::tables},
+        {"[limits]", &CaseParser::limits},
+        {"[port]", &CaseParser::port},
+        {"[packets]", &CaseParser::packets},
+        {"[counters]", &CaseParser::counters}};
+    for (std::size_t at = 0; at < lines_.size();) {
+      const auto section = kSections.find(lines_[at].name);
+      if (section == kSections.end())
+        throw TextError(lines_[at].number, "sections are [tables], [limits], [port], [packets] and [counters]");
+      const std::size_t first = ++at;
+      while (at < lines_.size() && lines_[at].name[0] != '[') at++;
+      (this->*section->second)(std::span(lines_).subspan(first, at - first));
     }
     return std::move(case_);
   }
 
  private:
-  // ---- [tables] ----
-  void table_line(const Line& line) {
-    Fields fields(line);
-    if (line.name == "key")
-      key(fields);
-    else if (line.name == "pool")
-      pool(fields);
-    else if (line.name == "backend")
-      backend(fields);
-    else if (line.name == "vip")
-      vip(fields);
-    else
-      fields.fail("no line \"" + line.name + "\" in [tables]");
-    fields.finish();
+  void tables(std::span<const Line> lines) {
+    TablesText text;
+    for (const Line& line : lines) text.add(line);
+    case_.tables = text.take();
   }
-  void key(Fields& fields) {
-    const std::string hex = fields.word();
-    if (hex.size() != 32) fields.fail("a key is 32 hex digits");
-    for (std::size_t i = 0; i < 16; i++)
-      case_.tables.hash_secret[i] = static_cast<std::uint8_t>(std::stoul(hex.substr(2 * i, 2), nullptr, 16));
-  }
-  void pool(Fields& fields) {
-    pools_.push_back(fields.word());
-    const std::string encap = fields.word();
-    DesiredPool pool;
-    pool.slot_count = fields.number("slots", kSlots);
-    if (encap == "ipip")
-      pool.encap = Encap::ipip;
-    else if (encap == "gue")
-      pool.encap = Encap::gue0;
-    else if (encap == "gue1")
-      pool.encap = Encap::gue1;
-    else
-      fields.fail("an encapsulation is ipip, gue or gue1");
-    case_.tables.pools.push_back(pool);
-  }
-  void backend(Fields& fields) {
-    if (pools_.empty()) fields.fail("a backend follows its pool");
-    DesiredBackend backend;
-    const auto address = parse_ip(fields.word());
-    if (!address) fields.fail("no address");
-    backend.address = *address;
-    backend.weight = fields.number("weight", 1);
-    Egress egress;
-    egress.source_mac = *parse_mac("02:00:00:00:00:01");
-    egress.next_hop_mac = *parse_mac("02:00:00:00:00:02");
-    egress.source = *parse_ip(address->is_v4() ? "192.0.2.1" : "2001:db8:ff::1");
-    egress.path_mtu_bytes = static_cast<std::uint16_t>(fields.number("mtu", 1500));
-    if (!fields.flag("unreachable")) backend.egress = egress;
-    case_.tables.pools.back().backends.push_back(backend);
-  }
-  void vip(Fields& fields) {
-    DesiredVip vip;
-    const auto address = parse_ip(fields.word());
-    if (!address) fields.fail("no address");
-    vip.address = *address;
-    const std::string protocol = fields.word();
-    if (protocol != "tcp" && protocol != "udp") fields.fail("a protocol is tcp or udp");
-    vip.protocol = protocol == "tcp" ? IpProto::tcp : IpProto::udp;
-    vip.port = static_cast<std::uint16_t>(fields.number("port", 80));
-    const auto pool = std::find(pools_.begin(), pools_.end(), fields.text("pool", ""));
-    if (pool == pools_.end()) fields.fail("say pool=NAME of a pool above");
-    vip.pool = static_cast<std::uint32_t>(pool - pools_.begin());
-    if (fields.text("unserved", "drop") == "kernel") vip.unserved = Unserved::kernel;
-    case_.tables.vips.push_back(vip);
-  }
-
-  // ---- [port] ----
-  void port_line(const Line& line) {
-    Fields fields(line);
-    const std::string what = fields.word();
-    if (line.name == "kernel_path" && what == "none")
-      case_.kernel_path = KernelPath::none;
-    else if (line.name == "kernel_path" && what == "full")
-      case_.kernel_path = KernelPath::full;
-    else if (line.name == "network" && what == "full")
-      case_.network_full = true;
-    else
-      fields.fail("[port] says \"kernel_path none\", \"kernel_path full\" or \"network full\"");
-    fields.finish();
-  }
-
-  // ---- [packets] ----
-  void step(const Line& line) {
-    if (line.name != "in" && line.name != "from_kernel") throw TextError(line.number, "a packet begins with \"in\"");
-    Step step;
-    step.line = line.number;
-    step.from = line.name == "in" ? From::network : From::kernel;
-    step.frame = build_packet(headers());
-    Fields fields(line);
-    step.headroom_bytes = static_cast<std::uint16_t>(fields.number("headroom", step.headroom_bytes));
-    const auto whole = static_cast<std::uint32_t>(std::min<std::size_t>(step.frame.size(), 0xffff));
-    step.contiguous_bytes = fields.number("contiguous", whole);
-    fields.finish();
-    if (at_ == lines_.size()) throw TextError(line.number, "nothing says what becomes of this packet");
-    const Line& end = lines_[at_++];
-    Fields verdict(end);
-    if (end.name == "forward") {
-      step.verdict = Verdict::forward;
-      step.sent = build_packet(headers(), inner_packet(step.frame));
-    } else if (end.name == "unchanged") {
-      step.verdict = Verdict::forward;
-      step.sent = step.frame;
-    } else if (end.name == "kernel") {
-      step.verdict = Verdict::to_kernel;
-    } else if (end.name == "refused") {
-      step.reason = "from_kernel_dropped_packets";
-    } else if (end.name == "drop") {
-      step.reason = known_counter("drop_" + verdict.word(), end.number);
-    } else {
-      throw TextError(end.number, "a packet ends as forward, unchanged, kernel, drop or refused");
+  void limits(std::span<const Line> lines) {
+    for (const Line& line : lines) {
+      Fields fields(line);
+      const std::uint32_t limit = parse_number(fields.word(), line.number);
+      if (line.name == "echo_per_second")
+        case_.echo_per_second = limit;
+      else if (line.name == "errors_per_second")
+        case_.errors_per_second = limit;
+      else
+        fields.fail("[limits] says echo_per_second or errors_per_second");
+      fields.finish();
     }
-    verdict.finish();
-    case_.steps.push_back(std::move(step));
   }
-  // The lines of one packet: up to the next word that is none of a packet.
-  std::span<const Line> headers() {
-    static constexpr std::string_view kEnds[] = {"forward", "unchanged", "kernel",     "drop",
-                                                 "refused", "in",        "from_kernel"};
-    const std::size_t first = at_;
-    while (at_ < lines_.size() && lines_[at_].name[0] != '[' &&
-           std::find(std::begin(kEnds), std::end(kEnds), lines_[at_].name) == std::end(kEnds))
-      at_++;
-    return std::span(lines_).subspan(first, at_ - first);
+  void port(std::span<const Line> lines) {
+    for (const Line& line : lines) {
+      Fields fields(line);
+      const std::string what = line.name == "no_buffers" ? "" : fields.word();
+      if (line.name == "kernel_path" && what == "none")
+        case_.kernel_path = KernelPath::none;
+      else if (line.name == "kernel_path" && what == "full")
+        case_.kernel_path = KernelPath::full;
+      else if (line.name == "network" && what == "full")
+        case_.network_full = true;
+      else if (line.name == "no_buffers")
+        case_.no_buffers = true;
+      else
+        fields.fail("[port] says \"kernel_path none\", \"kernel_path full\", \"network full\" or \"no_buffers\"");
+      fields.finish();
+    }
   }
-
-  // ---- [counters] ----
-  void counter_line(const Line& line) {
-    Fields fields(line);
-    case_.counters[known_counter(line.name, line.number)] = parse_number(fields.word(), line.number);
-    fields.finish();
-  }
-  static std::string known_counter(const std::string& name, int line) {
-    const auto named = [&](const CounterInfo& counter) { return counter.name == name; };
-    if (std::none_of(kCounters.begin(), kCounters.end(), named)) throw TextError(line, "no counter \"" + name + "\"");
-    return name;
+  void packets(std::span<const Line> lines) { StepsText(lines).parse(case_); }
+  void counters(std::span<const Line> lines) {
+    for (const Line& line : lines) {
+      Fields fields(line);
+      case_.counters[known_counter(line.name, line.number)] = parse_number(fields.word(), line.number);
+      fields.finish();
+    }
   }
 
   std::vector<Line> lines_;
-  std::size_t at_ = 0;
-  void (CaseParser::*section_)(const Line&) = nullptr;
-  std::vector<std::string> pools_;
   PacketCase case_;
 };
 
 }  // namespace
 
 Bytes inner_packet(const Bytes& frame) {
-  if (frame.size() < sizeof(EthernetHeader) + sizeof(Ipv4Header)) return {};
-  const std::uint8_t* ip = frame.data() + sizeof(EthernetHeader);
+  std::size_t at = offsetof(EthernetHeader, ether_type);
+  for (; at + sizeof(VlanTag) <= frame.size(); at += sizeof(VlanTag)) {
+    const auto type = static_cast<EtherType>(load<Be16>(frame.data() + at).host());
+    if (type != EtherType::vlan && type != EtherType::qinq) break;
+  }
+  at += sizeof(Be16);
+  if (frame.size() < at + sizeof(Ipv4Header)) return {};
+  const std::uint8_t* ip = frame.data() + at;
   const std::size_t bytes = *ip >> 4 == 4
                                 ? load<Be16>(ip + offsetof(Ipv4Header, total_length)).host()
                                 : sizeof(Ipv6Header) + load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host();
-  return {ip, ip + std::min(bytes, frame.size() - sizeof(EthernetHeader))};
+  return {ip, ip + std::min(bytes, frame.size() - at)};
 }
 
 PacketCase parse_case(std::string_view name, std::string_view text) {

@@ -2,6 +2,7 @@
 // the text.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -9,35 +10,54 @@
 #include <vector>
 
 #include "common/tables/image.h"
-#include "dataplane/batch.h"
 #include "tests/packet/packet_text.h"
 
 namespace guideway::packet_text {
 
+inline constexpr std::uint32_t kPorts = 2;  // of the data plane; packets come from port 0 if nothing else is said
+
 enum class From { network, kernel };
 enum class KernelPath { present, none, full };
 
+struct Frame {
+  std::uint32_t port = 0;
+  Bytes bytes;
+  friend auto operator<=>(const Frame&, const Frame&) = default;
+};
+
+// How packets ended in one turn of the worker. A packet that came and is in none of these waits.
+struct Ends {
+  std::vector<Frame> sent;                    // out of the network ports, in order
+  std::vector<Frame> to_kernel;               // by the kernel path of `port`
+  std::map<std::string, std::uint64_t> lost;  // packets, by the counter that says why
+  friend bool operator==(const Ends&, const Ends&) = default;
+};
+
 struct Step {
   int line = 0;
+  std::chrono::nanoseconds now{};  // the worker's clock
+  bool has_packet = true;          // false: nothing comes, only time has passed
   From from = From::network;
-  Bytes frame;
+  Frame frame;
   std::uint32_t contiguous_bytes = 0;  // of the frame in its first buffer
   std::uint16_t headroom_bytes = 128;
-  Verdict verdict = Verdict::drop;  // forward: sent out of the network port
-  std::string reason;               // drop: the counter that says why
-  Bytes sent;                       // forward: as it must leave
+  Ends ends;
 };
 
 struct PacketCase {
   std::string name;
   DesiredTables tables;
+  std::uint32_t echo_per_second = 1000;
+  std::uint32_t errors_per_second = 1000;
   KernelPath kernel_path = KernelPath::present;
-  bool network_full = false;  // the network port takes nothing
+  bool network_full = false;  // the network ports take nothing
+  bool no_buffers = false;    // there are no buffers for packets of our own
+  bool takes_time = false;    // the clock moves
   std::vector<Step> steps;
   std::map<std::string, std::uint64_t> counters;  // all others must be 0
 };
 
-// The IP packet in a frame, without Ethernet and its padding: what "inner" means in a case.
+// The IP packet in a frame, without Ethernet, tags and padding: what "inner" means in a case.
 Bytes inner_packet(const Bytes& frame);
 
 // Throws TextError.

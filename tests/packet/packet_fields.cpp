@@ -31,7 +31,7 @@ class Describer {
   void field(const char* name, std::uint32_t value) { field(name, std::to_string(value)); }
   void hex_field(const char* name, std::uint32_t value) {
     std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "0x%04x", value);
+    std::snprintf(text.data(), text.size(), value > 0xffff ? "0x%08x" : "0x%04x", value);
     field(name, text.data());
   }
   static std::string hex_of(std::span<const std::uint8_t> bytes) {
@@ -50,15 +50,18 @@ class Describer {
     field("eth.src", to_text(header.source));
     std::uint16_t type = header.ether_type.host();
     hex_field("eth.type", type);
-    while (type == static_cast<std::uint16_t>(EtherType::vlan)) {
-      std::array<Be16, 2> tag;
+    while (type == static_cast<std::uint16_t>(EtherType::vlan) || type == static_cast<std::uint16_t>(EtherType::qinq)) {
+      VlanTag tag;
       if (!take(tag)) return;
-      field("vlan.id", tag[0].host());
-      type = tag[1].host();
+      hex_field("vlan.control", tag.control.host());
+      type = tag.ether_type.host();
       hex_field("vlan.type", type);
     }
-    if (type == static_cast<std::uint16_t>(EtherType::ipv4)) ipv4();
-    if (type == static_cast<std::uint16_t>(EtherType::ipv6)) ipv6();
+    l3(type);
+  }
+  void l3(std::uint16_t ether_type) {
+    if (ether_type == static_cast<std::uint16_t>(EtherType::ipv4)) ipv4();
+    if (ether_type == static_cast<std::uint16_t>(EtherType::ipv6)) ipv6();
   }
   void ipv4() {
     Ipv4Header ip;
@@ -79,7 +82,7 @@ class Describer {
         std::min<std::size_t>(rest_.size(), std::max(ip.version_ihl & 0xfU, 5U) * 4 - sizeof ip);
     if (options > 0) field("ipv4.options", hex_of(rest_.first(options)));
     rest_ = rest_.subspan(options);
-    l4(static_cast<IpProto>(ip.protocol));
+    if ((ip.flags_fragment.host() & kIpv4FragmentOffsetMask) == 0) l4(static_cast<IpProto>(ip.protocol));
   }
   void ipv6() {
     Ipv6Header ip;
@@ -97,10 +100,54 @@ class Describer {
     l4(static_cast<IpProto>(ip.next_header));
   }
   void l4(IpProto protocol) {
+    static constexpr IpProto kExtensions[] = {IpProto::hop_by_hop, IpProto::routing, IpProto::destination_options};
+    if (std::find(std::begin(kExtensions), std::end(kExtensions), protocol) != std::end(kExtensions)) extension();
+    if (protocol == IpProto::fragment) fragment();
     if (protocol == IpProto::ipip) ipv4();
     if (protocol == IpProto::ipv6) ipv6();
+    if (protocol == IpProto::gre) gre();
     if (protocol == IpProto::tcp) tcp();
     if (protocol == IpProto::udp) udp();
+    if (protocol == IpProto::icmp) icmp(3, 12);
+    if (protocol == IpProto::icmpv6) icmp(1, 4);
+  }
+  void extension() {
+    Ipv6Extension header;
+    if (!take(header)) return;
+    field("extension.next", header.next_header);
+    field("extension.length", header.length);
+    const std::size_t more = std::min<std::size_t>(rest_.size(), std::size_t{header.length} * 8);
+    field("extension.data", hex_of(header.data) + hex_of(rest_.first(more)));
+    rest_ = rest_.subspan(more);
+    l4(static_cast<IpProto>(header.next_header));
+  }
+  void fragment() {
+    Ipv6Fragment header;
+    if (!take(header)) return;
+    field("fragment.next", header.next_header);
+    hex_field("fragment.offset_more", header.offset_more.host());
+    field("fragment.id", header.id.host());
+    if ((header.offset_more.host() & kIpv6FragmentOffsetMask) == 0) l4(static_cast<IpProto>(header.next_header));
+  }
+  void gre() {
+    GreHeader header;
+    if (!take(header)) return;
+    hex_field("gre.flags", header.flags_version.host());
+    hex_field("gre.proto", header.protocol.host());
+    l3(header.protocol.host());
+  }
+  // Types from `first_error` to `last_error` quote a packet, but for the few that are none of ours.
+  void icmp(std::uint8_t first_error, std::uint8_t last_error) {
+    IcmpHeader icmp;
+    if (!take(icmp)) return;
+    field("icmp.type", icmp.type);
+    field("icmp.code", icmp.code);
+    hex_field("icmp.checksum", icmp.checksum.host());
+    hex_field("icmp.rest", icmp.rest.host());
+    const bool is_echo = icmp.type == static_cast<std::uint8_t>(Icmp4::echo_request);
+    if (icmp.type < first_error || icmp.type > last_error || is_echo || rest_.empty()) return;
+    field("icmp.quote", std::to_string(rest_.size()) + " bytes");
+    rest_[0] >> 4 == 6 ? ipv6() : ipv4();
   }
   void tcp() {
     TcpHeader tcp;
@@ -109,7 +156,9 @@ class Describer {
     field("tcp.dport", tcp.ports.destination.host());
     field("tcp.seq", tcp.sequence.host());
     field("tcp.ack", tcp.acknowledgement.host());
+    field("tcp.words", tcp.data_offset >> 4);
     hex_field("tcp.flags", tcp.flags);
+    field("tcp.window", tcp.window.host());
     hex_field("tcp.checksum", tcp.checksum.host());
   }
   void udp() {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "common/shm/tables_writer.h"
@@ -14,25 +15,24 @@
 
 namespace guideway::packet_text {
 
-struct Outcome {
-  Verdict verdict = Verdict::drop;
-  std::string reason;  // drop: the counter that rose
-  Bytes frame;         // forward, to_kernel: as it left
-};
-
 class PacketPath {
  public:
   explicit PacketPath(const PacketCase& packet_case);
   ~PacketPath();
 
-  Outcome run(const Step& step);
+  // One packet, or none, and a turn of the worker.
+  Ends run(const Step& step);
+  // The packets of all steps, as many at once as a port can give; all at the same time.
+  Ends run_in_batches(std::span<const Step> steps);
   // Those that are not 0.
   std::map<std::string, std::uint64_t> counters() const;
-  // Packets that the path neither sent nor gave back.
-  std::uint32_t lost() const;
+  // Packets that the path neither sent nor gave back, and that do not wait in it.
+  std::uint64_t leaked() const;
 
  private:
   struct Ports;
+  Ends turn(std::chrono::nanoseconds now);
+
   std::unique_ptr<shm::TablesWriter> tables_;
   std::vector<PoolView> pools_;
   TablesView view_;

@@ -3,21 +3,10 @@
 #ifndef GUIDEWAY_ABI_XSK_STEER_H
 #define GUIDEWAY_ABI_XSK_STEER_H
 
-#ifdef __cplusplus
-#include <cstdint>
-typedef std::uint8_t guideway_steer_u8;
-#else
-typedef __u8 guideway_steer_u8;
-#endif
+#include "guideway/abi/ip_prefix.h"
 
-/* Map `vips` (hash): packets to these addresses go to the AF_XDP socket of their queue (map `xsks_map`), all others
- * stay with the kernel. IPv4 as IPv4-mapped; `family` keeps apart what is IPv4-mapped on the wire. */
-struct guideway_steer_key {
-  guideway_steer_u8 address[16];
-  guideway_steer_u8 family; /* 4 or 6 */
-  guideway_steer_u8 zero[3];
-};
-typedef guideway_steer_u8 guideway_steer_value; /* 1 */
+/* Map `vips` (LPM trie): guideway_prefix → guideway_present: packets to these prefixes go to the AF_XDP socket of their
+ * queue (map `xsks_map`), all others stay with the kernel. */
 
 #define GUIDEWAY_STEER_VIPS_MAX 65536
 #define GUIDEWAY_STEER_QUEUES_MAX 256

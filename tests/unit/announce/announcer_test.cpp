@@ -17,9 +17,9 @@ using bgp::ip;
 using bgp::operator+;
 using std::chrono::milliseconds;
 
-std::vector<IpAddress> ips(std::initializer_list<const char*> texts) {
-  std::vector<IpAddress> result;
-  for (const char* text : texts) result.push_back(ip(text));
+std::vector<IpPrefix> prefixes(std::initializer_list<const char*> texts) {
+  std::vector<IpPrefix> result;
+  for (const char* text : texts) result.push_back(bgp::prefix(text));
   std::ranges::sort(result);
   return result;
 }
@@ -35,7 +35,8 @@ struct Vips {
   }
   void add(const char* text, std::uint8_t flags) {
     VipRecord& record = records.emplace_back();
-    record.address = ip(text);
+    record.address = bgp::prefix(text).address;
+    record.prefix_bits = bgp::prefix(text).bits;
     record.flags = flags;
   }
   std::vector<VipRecord> records;
@@ -44,26 +45,41 @@ struct Vips {
 
 TEST(AnnouncePolicy, NothingBeforeTheWorkersFollow) {
   const Vips vips(1, {"203.0.113.10"});
-  EXPECT_EQ(addresses_to_announce({}, &vips.view, false, true), ips({}));
-  EXPECT_EQ(addresses_to_announce({}, &vips.view, true, true), ips({"203.0.113.10"}));
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, false, true), prefixes({}));
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, true, true), prefixes({"203.0.113.10"}));
 }
 
 TEST(AnnouncePolicy, WithdrawsAtOnceAndAnnouncesOnlyWhenFollowed) {
   const Vips vips(2, {"203.0.113.11", "203.0.113.12"}, {"203.0.113.10"});
-  const auto before = ips({"203.0.113.10", "203.0.113.11"});
-  EXPECT_EQ(addresses_to_announce(before, &vips.view, false, true), ips({"203.0.113.11"}));
-  EXPECT_EQ(addresses_to_announce(before, &vips.view, true, true), ips({"203.0.113.11", "203.0.113.12"}));
+  const auto before = prefixes({"203.0.113.10", "203.0.113.11"});
+  EXPECT_EQ(prefixes_to_announce(before, &vips.view, false, true), prefixes({"203.0.113.11"}));
+  EXPECT_EQ(prefixes_to_announce(before, &vips.view, true, true), prefixes({"203.0.113.11", "203.0.113.12"}));
 }
 
 TEST(AnnouncePolicy, NothingWhenDeadOrWithoutTables) {
   const Vips vips(3, {"203.0.113.10"});
-  EXPECT_EQ(addresses_to_announce(ips({"203.0.113.10"}), &vips.view, true, false), ips({}));
-  EXPECT_EQ(addresses_to_announce(ips({"203.0.113.10"}), nullptr, true, true), ips({}));
+  EXPECT_EQ(prefixes_to_announce(prefixes({"203.0.113.10"}), &vips.view, true, false), prefixes({}));
+  EXPECT_EQ(prefixes_to_announce(prefixes({"203.0.113.10"}), nullptr, true, true), prefixes({}));
 }
 
 TEST(AnnouncePolicy, OneRoutePerAddressIfAnyOfItsVipsIsFlagged) {
   const Vips vips(4, {"203.0.113.10", "2001:db8:1::10", "203.0.113.10"}, {"203.0.113.10"});
-  EXPECT_EQ(addresses_to_announce({}, &vips.view, true, true), ips({"203.0.113.10", "2001:db8:1::10"}));
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, true, true), prefixes({"203.0.113.10", "2001:db8:1::10"}));
+}
+
+TEST(AnnouncePolicy, APrefixAndAnAddressInItAreTwoRoutes) {
+  const Vips vips(5, {"203.0.113.0/24", "203.0.113.0", "203.0.113.0/25", "2001:db8:1::/48"}, {"203.0.113.10"});
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, true, true),
+            prefixes({"203.0.113.0/24", "203.0.113.0/25", "203.0.113.0", "2001:db8:1::/48"}));
+}
+
+// The records are read again and again from memory that somebody else may scribble on.
+TEST(AnnouncePolicy, WhateverARecordSaysAPrefixIsOne) {
+  Vips vips(6, {"203.0.113.10", "2001:db8:1::10"});
+  for (VipRecord& record : vips.records) record.prefix_bits = 255;
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, true, true), prefixes({"203.0.113.10", "2001:db8:1::10"}));
+  for (VipRecord& record : vips.records) record.prefix_bits = 24;
+  EXPECT_EQ(prefixes_to_announce({}, &vips.view, true, true), prefixes({"203.0.113.0/24", "2001:d00::/24"}));
 }
 
 // A listening socket on loopback that answers like a BGP daemon, as far as a test tells it to.

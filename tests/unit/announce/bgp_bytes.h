@@ -42,5 +42,9 @@ inline const Bytes kPeerUpdate = kMarker + hex("0030 02 0000 0015 40 01 01 00  4
 inline IpAddress ip(std::string_view text) {
   return parse_ip(text).value();
 }
+inline IpPrefix prefix(std::string_view text) {
+  std::string why;
+  return parse_prefix(text, why).value();
+}
 
 }  // namespace guideway::bgp

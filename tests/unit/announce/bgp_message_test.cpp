@@ -24,7 +24,7 @@ TEST(BgpMessage, OpenSaysAsTransForAFourOctetAs) {
 
 TEST(BgpMessage, AnnouncesIpv4InTheClassicFields) {
   Bytes out;
-  append_announcements(out, std::array{ip("203.0.113.10"), ip("203.0.113.11")}, kAttributes);
+  append_announcements(out, std::array{prefix("203.0.113.10"), prefix("203.0.113.11")}, kAttributes);
   EXPECT_EQ(out, kMarker + hex("0036 02 0000 0015"
                                "40 01 01 00  40 02 00  40 03 04 c0000201  40 05 04 00000064"
                                "20 cb00710a  20 cb00710b"));
@@ -32,7 +32,7 @@ TEST(BgpMessage, AnnouncesIpv4InTheClassicFields) {
 
 TEST(BgpMessage, AnnouncesIpv6InMpReach) {
   Bytes out;
-  append_announcements(out, std::array{ip("2001:db8:1::10")}, kAttributes);
+  append_announcements(out, std::array{prefix("2001:db8:1::10")}, kAttributes);
   EXPECT_EQ(out, kMarker + hex("004f 02 0000 0038"
                                "90 0e 0026 0002 01 10 20010db8ffff0000 0000000000000001 00"
                                "80 20010db800010000 0000000000000010"
@@ -41,14 +41,48 @@ TEST(BgpMessage, AnnouncesIpv6InMpReach) {
 
 TEST(BgpMessage, WithdrawsIpv4InTheClassicFields) {
   Bytes out;
-  append_withdrawals(out, std::array{ip("203.0.113.10")});
+  append_withdrawals(out, std::array{prefix("203.0.113.10")});
   EXPECT_EQ(out, kMarker + hex("001c 02 0005 20 cb00710a 0000"));
 }
 
 TEST(BgpMessage, WithdrawsIpv6InMpUnreach) {
   Bytes out;
-  append_withdrawals(out, std::array{ip("2001:db8:1::10")});
+  append_withdrawals(out, std::array{prefix("2001:db8:1::10")});
   EXPECT_EQ(out, kMarker + hex("002f 02 0000 0018 90 0f 0014 0002 01 80 20010db800010000 0000000000000010"));
+}
+
+// RFC 4271, section 4.3: as many bytes as the bits need.
+TEST(BgpMessage, PrefixesHaveAsManyBytesAsTheirBitsNeed) {
+  struct Case {
+    const char* prefix;
+    const char* withdrawal;
+  };
+  const Case cases[] = {
+      {"0.0.0.0/0", "0018 02 0001 00 0000"},
+      {"128.0.0.0/1", "0019 02 0002 01 80 0000"},
+      {"10.0.0.0/8", "0019 02 0002 08 0a 0000"},
+      {"203.0.113.0/24", "001b 02 0004 18 cb0071 0000"},
+      {"203.0.113.128/25", "001c 02 0005 19 cb007180 0000"},
+      {"203.0.113.10", "001c 02 0005 20 cb00710a 0000"},
+      {"2001:db8::/32", "0023 02 0000 000c 90 0f 0008 0002 01 20 20010db8"},
+      {"2001:db8:8000::/33", "0024 02 0000 000d 90 0f 0009 0002 01 21 20010db880"},
+      {"2001:db8:1::/64", "0027 02 0000 0010 90 0f 000c 0002 01 40 20010db800010000"},
+  };
+  for (const auto& [route, withdrawal] : cases) {
+    Bytes out;
+    append_withdrawals(out, std::array{prefix(route)});
+    EXPECT_EQ(out, kMarker + hex(withdrawal)) << route;
+  }
+  Bytes out;
+  append_announcements(out, std::array{prefix("203.0.113.0/24"), prefix("203.0.113.128/25")}, kAttributes);
+  EXPECT_EQ(out, kMarker + hex("0035 02 0000 0015"
+                               "40 01 01 00  40 02 00  40 03 04 c0000201  40 05 04 00000064"
+                               "18 cb0071  19 cb007180"));
+  out.clear();
+  append_announcements(out, std::array{prefix("2001:db8:1::/64")}, kAttributes);
+  EXPECT_EQ(out, kMarker + hex("0047 02 0000 0030"
+                               "90 0e 001e 0002 01 10 20010db8ffff0000 0000000000000001 00 40 20010db800010000"
+                               "40 01 01 00  40 02 00  40 05 04 00000064"));
 }
 
 TEST(BgpMessage, NothingToSayIsNoMessage) {
@@ -60,10 +94,10 @@ TEST(BgpMessage, NothingToSayIsNoMessage) {
 
 TEST(BgpMessage, ManyRoutesFillFewMessages) {
   for (const char* first : {"198.18.0.0", "2001:db8:1::"}) {
-    std::vector<IpAddress> routes;
+    std::vector<IpPrefix> routes;
     for (std::uint32_t i = 0; i < 10000; i++) {
-      routes.push_back(ip(first));
-      store(routes.back().bytes.data() + 14, Be16::from_host(static_cast<std::uint16_t>(i)));
+      routes.push_back(prefix(first));
+      store(routes.back().address.bytes.data() + 14, Be16::from_host(static_cast<std::uint16_t>(i)));
     }
     Bytes announced, withdrawn;
     append_announcements(announced, routes, kAttributes);
@@ -76,7 +110,7 @@ TEST(BgpMessage, ManyRoutesFillFewMessages) {
         ASSERT_EQ(check_update(rest.subspan(kHeaderBytes, header.length_bytes - kHeaderBytes)), std::nullopt);
         rest = rest.subspan(header.length_bytes);
       }
-      EXPECT_EQ(messages, routes.front().is_v4() ? 13U : 43U);
+      EXPECT_EQ(messages, routes.front().address.is_v4() ? 13U : 43U);
     }
   }
 }

@@ -19,16 +19,16 @@ const TimePoint kStart{seconds(1000)};
 Bytes announcement(std::initializer_list<const char*> routes) {
   Bytes out;
   for (const Family family : {Family::ipv4, Family::ipv6}) {
-    std::vector<IpAddress> of_family;
+    std::vector<IpPrefix> of_family;
     for (const char* route : routes)
-      if (ip(route).family() == family) of_family.push_back(ip(route));
+      if (prefix(route).address.family() == family) of_family.push_back(prefix(route));
     append_announcements(out, of_family, kAttributes);
   }
   return out;
 }
 Bytes withdrawal(const char* route) {
   Bytes out;
-  append_withdrawals(out, std::array{ip(route)});
+  append_withdrawals(out, std::array{prefix(route)});
   return out;
 }
 Bytes notification(ErrorCode code, std::uint8_t subcode, const Bytes& data = {}) {
@@ -48,8 +48,8 @@ class BgpSession : public testing::Test {
     return bytes;
   }
   void set_routes(std::initializer_list<const char*> routes) {
-    std::vector<IpAddress> sorted;
-    for (const char* route : routes) sorted.push_back(ip(route));
+    std::vector<IpPrefix> sorted;
+    for (const char* route : routes) sorted.push_back(prefix(route));
     std::ranges::sort(sorted);
     session_.set_routes(sorted);
   }
@@ -98,8 +98,17 @@ TEST_F(BgpSession, SaysOnlyWhatChanged) {
   EXPECT_TRUE(take_output().empty());
   set_routes({});
   Bytes both;
-  append_withdrawals(both, std::array{ip("203.0.113.11"), ip("203.0.113.12")});
+  append_withdrawals(both, std::array{prefix("203.0.113.11"), prefix("203.0.113.12")});
   EXPECT_EQ(take_output(), both);
+}
+
+TEST_F(BgpSession, PrefixesOfOneAddressAreDifferentRoutes) {
+  set_routes({"203.0.113.0/24", "203.0.113.0"});
+  bring_to(SpeakerState::established);
+  set_routes({"203.0.113.0/24"});
+  EXPECT_EQ(take_output(), withdrawal("203.0.113.0"));
+  set_routes({"203.0.113.0/25"});
+  EXPECT_EQ(take_output(), withdrawal("203.0.113.0/24") + announcement({"203.0.113.0/25"}));
 }
 
 TEST_F(BgpSession, ChangesCoalesceWhileThePeerIsSlow) {

@@ -51,7 +51,7 @@ TEST(Example, LoadsWithNoMoreThanTheWarningAboutTheKey) {
 
 TEST(Example, NamesEveryKeyTheLoaderKnowsAndNoOther) {
   const Directory directory;
-  directory.write("flow_hash.key", "000102030405060708090a0b0c0d0e0f");
+  for (const char* key : {"flow_hash.key", "quic.key"}) directory.write(key, "000102030405060708090a0b0c0d0e0f");
   const std::string text = with_shown_keys(example());
   Review review(directory.path("guideway.toml"));
   EXPECT_TRUE(load_reviewed(text, directory.path("guideway.toml"), review));
@@ -64,7 +64,10 @@ TEST(Example, NamesEveryKeyTheLoaderKnowsAndNoOther) {
 
 // What the example calls a default is written beside it as the value, so both loads must agree.
 TEST(Example, WritesDefaultsAsTheyAre) {
-  const auto minimal = load_with_base("[health_check.h]\nport = 80\ntype = \"http\"\n[pool.p]\nbackends = []\n").config;
+  const auto minimal = load_with_base(
+                           "[health_check.h]\nport = 80\ntype = \"http\"\n[pool.p]\nbackends = []\n"
+                           "[vip.v]\naddress = \"192.0.2.1\"\nport = 1\npool = \"p\"\n")
+                           .config;
   const auto full = load_config(GUIDEWAY_EXAMPLE).config;
   ASSERT_TRUE(minimal && full);
   EXPECT_EQ(full->dataplane.main_core, minimal->dataplane.main_core);
@@ -74,6 +77,8 @@ TEST(Example, WritesDefaultsAsTheyAre) {
   EXPECT_EQ(full->dataplane.tx_descriptors, minimal->dataplane.tx_descriptors);
   EXPECT_EQ(full->dataplane.vips_max, minimal->dataplane.vips_max);
   EXPECT_EQ(full->dataplane.backends_max, minimal->dataplane.backends_max);
+  EXPECT_EQ(full->dataplane.echo_per_second, minimal->dataplane.echo_per_second);
+  EXPECT_EQ(full->dataplane.errors_per_second, minimal->dataplane.errors_per_second);
   EXPECT_EQ(full->dataplane.heartbeat_timeout, minimal->dataplane.heartbeat_timeout);
   EXPECT_EQ(full->dataplane.ports[0].kernel, minimal->dataplane.ports[0].kernel);
   const HealthCheck& check = full->health_checks[0].name == "http" ? full->health_checks[0] : full->health_checks[1];
@@ -86,6 +91,12 @@ TEST(Example, WritesDefaultsAsTheyAre) {
   EXPECT_EQ(check.jitter, minimal->health_checks[0].jitter);
   EXPECT_EQ(full->pools[0].encap, minimal->pools[0].encap);
   EXPECT_EQ(full->pools[0].slots, minimal->pools[0].slots);
+  EXPECT_EQ(full->pools[0].dscp, minimal->pools[0].dscp);
+  EXPECT_EQ(full->pools[0].oversize, minimal->pools[0].oversize);
+  EXPECT_EQ(full->vips[0].announce, minimal->vips[0].announce);
+  EXPECT_EQ(full->vips[0].echo, minimal->vips[0].echo);
+  EXPECT_EQ(full->vips[0].unserved, minimal->vips[0].unserved);
+  EXPECT_EQ(full->vips[0].no_backend, minimal->vips[0].no_backend);
   EXPECT_EQ(full->bgp.peer_port, minimal->bgp.peer_port);
   EXPECT_EQ(full->bgp.hold_time_s, minimal->bgp.hold_time_s);
   EXPECT_EQ(full->bgp.shutdown_linger, minimal->bgp.shutdown_linger);
@@ -110,12 +121,17 @@ TEST(Example, BecomesTheTypedConfig) {
   EXPECT_EQ(to_text(web.backends[2].address), "2001:db8:1::13");
   EXPECT_EQ(config->pools[1].encap, Encap::ipip);
 
-  // Two addresses with two protocols, and one with two.
-  ASSERT_EQ(config->vips.size(), 6U);
-  EXPECT_EQ(to_text_with_port(config->vips[0].address, config->vips[0].port), "203.0.113.10:443");
+  // Two addresses with two protocols, one with two, and a prefix.
+  ASSERT_EQ(config->vips.size(), 7U);
+  EXPECT_EQ(to_text_with_port(config->vips[0].prefix, config->vips[0].port), "203.0.113.10:443");
   EXPECT_EQ(config->vips[0].protocol, IpProto::tcp);
+  EXPECT_FALSE(config->vips[0].quic);
   EXPECT_EQ(config->vips[1].protocol, IpProto::udp);
+  EXPECT_TRUE(config->vips[1].quic);
   EXPECT_EQ(config->pools.at(config->vips[5].pool).name, "resolvers");
+  EXPECT_EQ(config->vips[5].echo, Echo::healthy);
+  EXPECT_EQ(config->vips[5].unserved, Unserved::reject);
+  EXPECT_EQ(to_text_with_port(config->vips[6].prefix, config->vips[6].port), "198.18.0.0/24:any");
 
   EXPECT_TRUE(config->bgp.enabled);
   EXPECT_EQ(config->bgp.local_as, 65001U);

@@ -93,6 +93,26 @@ constexpr Mistake kMistakes[] = {
     {"mtu", "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nmtu = 100\n",
      "4:7 error: mtu must be between 576 and 9702, not 100\n"},
 
+    {"source_prefixes",
+     "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nipip_source_prefixes = [\"192.0.2.0/31\", "
+     "\"2001:db8::/127\"]\n",
+     "4:25 error: ipip_source_prefixes must be a prefix of /8 to /30, not 192.0.2.0/31\n"
+     "4:41 error: ipip_source_prefixes must be a prefix of /32 to /126, not 2001:db8::/127\n"},
+    {"source_prefix_that_is_an_address",
+     "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nipip_source_prefixes = \"192.0.2.1\"\n",
+     "4:24 error: ipip_source_prefixes must be a prefix of /8 to /30, not 192.0.2.1/32\n"},
+    {"source_prefixes_of_one_family",
+     "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nipip_source_prefixes = [\"192.0.2.0/24\", \"198.18.0.0/24\"]\n",
+     "4:41 error: ipip_source_prefixes has two prefixes of one family; keep one IPv4 and one IPv6\n"},
+    {"vlan", "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nvlan = [0, 4095]\n",
+     "4:9 error: vlan must be between 1 and 4094, not 0\n"
+     "4:12 error: vlan must be between 1 and 4094, not 4095\n"},
+    {"vlan_three", "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nvlan = [1, 2, 3]\n",
+     "4:8 error: vlan has 3 elements; at most 2 are possible\n"},
+    {"limits_per_second", "echo_per_second = -1\nerrors_per_second = 10000001\n",
+     "1:19 error: echo_per_second must be between 0 and 10000000, not -1\n"
+     "2:21 error: errors_per_second must be between 0 and 10000000, not 10000001\n"},
+
     // [health_check.NAME]
     {"check_without_port",
      "[health_check.a]\n" POOL "health_check = \"a\"\n[vip.v]\naddress = \"192.0.2.1\"\nport = 1\n"
@@ -135,7 +155,20 @@ constexpr Mistake kMistakes[] = {
      "5:16 error: health_check names the health check \"htpp\", which does not exist; did you mean \"http\"?\n"},
     {"pool_encap", POOL "encap = \"vxlan\"\n",
      "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
-     "3:9 error: encap must be \"ipip\", \"gue\" or \"gue1\", not \"vxlan\"\n"},
+     "3:9 error: encap must be \"gue\", \"gue1\", \"ipip\", \"gre\" or \"l2dsr\", not \"vxlan\"\n"},
+    {"pool_dscp", POOL "dscp = 64\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "3:8 error: dscp must be between 0 and 63, not 64\n"},
+    {"pool_dscp_word", POOL "dscp = \"ef\"\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "3:8 error: dscp must be \"copy\" or a number from 0 to 63, not \"ef\"\n"},
+    {"pool_dscp_without_outer_header", POOL "encap = \"l2dsr\"\ndscp = 0\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "4:8 error: dscp is for outer headers, and encap = \"l2dsr\" has none; remove it\n"},
+    {"pool_oversize", POOL "oversize = \"fragment_inner\"\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "3:12 error: oversize must be \"fragment\", \"fragment-inner\" or \"drop\", not \"fragment_inner\"; did you mean "
+     "\"fragment-inner\"?\n"},
 
     // backends
     {"backend_twice",
@@ -172,6 +205,13 @@ constexpr Mistake kMistakes[] = {
      "2:54 error: name must be 1 to 63 of a-z, 0-9, _ and -, not \"B\"\n"
      "2:69 error: address must be an IPv4 or IPv6 address, not \"10.0.0.256\"\n"},
 
+    {"backend_mtu",
+     "[pool.web]\nbackends = [{ name = \"a\", address = \"10.0.0.1\", mtu = 575 },\n"
+     "{ name = \"b\", address = \"2001:db8::b\", mtu = 1279 }]\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "2:55 error: mtu must be between 576 and 9702, not 575\n"
+     "3:46 error: mtu must be at least 1280 on the way to an IPv6 backend, not 1279\n"},
+
     // [vip.NAME]
     {"vip_misses_all", POOL "[vip.v]\n",
      "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
@@ -189,9 +229,72 @@ constexpr Mistake kMistakes[] = {
     {"vip_unserved_differs",
      POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = 80\npool = \"web\"\n"
           "[vip.w]\naddress = \"192.0.2.1\"\nport = 81\npool = \"web\"\nunserved = \"kernel\"\n",
-     "8:11 error: unserved differs from VIP \"v\", but 192.0.2.1 is one address with one rule; make both equal\n"},
+     "8:11 error: unserved differs from VIP \"v\", but 192.0.2.1 has one rule for all its services; make both equal\n"},
+    {"vip_echo_differs",
+     POOL "[vip.v]\naddress = \"192.0.2.0/24\"\nport = 80\npool = \"web\"\necho = \"healthy\"\n"
+          "[vip.w]\naddress = [\"192.0.2.0/24\", \"192.0.2.0/25\"]\nport = 81\npool = \"web\"\n",
+     "9:12 error: echo differs from VIP \"v\", but 192.0.2.0/24 has one rule for all its services; make both equal\n"},
     {"vip_is_a_backend", POOL "[vip.v]\naddress = \"10.0.0.2\"\nport = 80\npool = \"web\"\n",
-     "4:11 error: VIP \"v\" has the address of backend \"web/b\"; give the backend its own\n"},
+     "4:11 error: VIP \"v\" has 10.0.0.2, the address of backend \"web/b\", and packets sent there would come back; "
+     "give "
+     "one of them another address\n"},
+    {"vip_covers_others",
+     "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nsource_addresses = [\"192.0.2.1\"]\n"
+     "ipip_source_prefixes = [\"198.18.1.0/24\", \"2001:db8:1::/64\"]\n" POOL
+     "[vip.v]\naddress = [\"192.0.2.0/24\", \"198.18.0.0/15\",\n\"2001:db8:1::7\", \"2001:db8:1:1::/64\"]\n"
+     "port = \"any\"\npool = \"web\"\n"
+     "[bgp]\nnext_hop4 = \"192.0.2.255\"\nnext_hop6 = \"2001:db8:1:1::7\"\n",
+     "9:12 error: VIP \"v\" has 192.0.2.1, a source address of port \"b\", and packets sent there would come back; "
+     "give one "
+     "of them another address\n"
+     "9:12 error: VIP \"v\" has 192.0.2.255, the next_hop4 of bgp, and packets sent there would come back; give one of "
+     "them another address\n"
+     "9:28 error: VIP \"v\" has 198.18.1.0/24, a source prefix of port \"b\", and packets sent there would come back; "
+     "give "
+     "one of them another address\n"
+     "10:1 error: VIP \"v\" has 2001:db8:1::/64, a source prefix of port \"b\", and packets sent there would come "
+     "back; "
+     "give one of them another address\n"
+     "10:18 error: VIP \"v\" has 2001:db8:1:1::7, the next_hop6 of bgp, and packets sent there would come back; give "
+     "one "
+     "of them another address\n"},
+    {"vip_beside_others",
+     "[[dataplane.port]]\nname = \"b\"\ndevice = \"d\"\nsource_addresses = [\"192.0.3.1\"]\n"
+     "ipip_source_prefixes = [\"198.18.1.0/24\", \"2001:db8:1::/64\"]\n" POOL
+     "[vip.v]\naddress = [\"192.0.2.0/24\", \"198.18.0.0/24\", \"198.18.2.0/24\", \"2001:db8:0:ffff::/64\",\n"
+     "\"2001:db8:1:1::/64\"]\nport = \"any\"\npool = \"web\"\n",
+     ""},
+    {"vip_prefix_with_bits_behind",
+     POOL "[vip.v]\naddress = [\"192.0.2.1/24\", \"192.0.2.0/33\", \"192.0.2.0/\"]\nport = 80\npool = \"web\"\n",
+     "4:12 error: address \"192.0.2.1/24\" has bits set behind its prefix; write 192.0.2.0/24, or 192.0.2.1 for one "
+     "address\n"
+     "4:28 error: address \"192.0.2.0/33\" has no prefix length from 0 to 32 behind its slash\n"
+     "4:44 error: address \"192.0.2.0/\" has no prefix length from 0 to 32 behind its slash\n"},
+    {"vip_port", POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = \"all\"\npool = \"web\"\n",
+     "5:8 error: port must be a number from 1 to 65535 or \"any\", not \"all\"\n"},
+    {"vip_port_0", POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = 0\npool = \"web\"\n",
+     "5:8 error: port must be between 1 and 65535, not 0\n"},
+    {"vip_udp_and_quic",
+     POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = 443\npool = \"web\"\nprotocol = [\"udp\", \"quic\"]\n",
+     "7:12 error: protocol has both \"udp\" and \"quic\"; keep one\n"},
+    {"vip_quic_twice",
+     POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = \"any\"\npool = \"web\"\nprotocol = \"udp\"\n"
+          "[vip.w]\naddress = \"192.0.2.1\"\nport = \"any\"\npool = \"web\"\nprotocol = \"quic\"\n",
+     "9:11 error: VIP \"v\" (line 11) has 192.0.2.1:any udp already; quic is udp on the wire, so keep one\n"
+     "12:12 error: protocol \"quic\" needs a pool whose backends connection IDs name, and pool \"web\" has no quic; "
+     "add "
+     "[pool.web.quic] or write \"udp\"\n"},
+    {"vip_tcp_and_udp_in_two_pools",
+     POOL "[pool.other]\n" BACKENDS
+          "\n[vip.v]\naddress = \"192.0.2.1\"\nport = 53\npool = \"web\"\nprotocol = \"tcp\"\n"
+          "[vip.w]\naddress = \"192.0.2.1\"\nport = 53\npool = \"other\"\nprotocol = \"udp\"\n",
+     ""},
+    {"vip_policy",
+     POOL "[vip.v]\naddress = \"192.0.2.1\"\nport = 53\npool = \"web\"\necho = \"no\"\nno_backend = \"kernel\"\n"
+          "unserved = \"rejct\"\n",
+     "7:8 error: echo must be \"answer\", \"healthy\" or \"drop\", not \"no\"\n"
+     "8:14 error: no_backend must be \"drop\" or \"reject\", not \"kernel\"\n"
+     "9:12 error: unserved must be \"drop\", \"kernel\" or \"reject\", not \"rejct\"; did you mean \"reject\"?\n"},
     {"vips_over_the_maximum",
      "vips_max = 1\n" POOL
      "[vip.v]\naddress = \"192.0.2.1\"\nport = 80\npool = \"web\"\nprotocol = [\"tcp\", \"udp\"]\n",
@@ -294,6 +397,32 @@ TEST(Mistakes, VipAddressesThatNoHostCanHave) {
   }
   EXPECT_EQ(problems_of(POOL "[vip.v]\nport = 80\npool = \"web\"\naddress = \"::ffff:192.0.2.1\"\n"),
             "6:11 error: address is the IPv4-mapped \"::ffff:192.0.2.1\"; write \"192.0.2.1\"\n");
+}
+
+TEST(Mistakes, VipPrefixesThatHoldSuchAddresses) {
+  constexpr AddressCase kCases[] = {
+      {"203.0.113.0/24", nullptr},
+      {"64.0.0.0/3", nullptr},
+      {"203.0.113.7/32", nullptr},
+      {"2001:db8::/32", nullptr},
+      {"2000::/3", nullptr},
+      {"0.0.0.0/0", "255.255.255.255 in 0.0.0.0/0 is the broadcast address"},
+      {"126.0.0.0/7", "127.0.0.0 in 126.0.0.0/7 is a loopback address"},
+      {"127.1.0.0/16", "127.1.0.0 in 127.1.0.0/16 is a loopback address"},
+      {"169.254.0.0/15", "169.254.0.0 in 169.254.0.0/15 is a link-local address"},
+      {"192.0.0.0/2", "255.255.255.255 in 192.0.0.0/2 is the broadcast address"},
+      {"::/0", ":: in ::/0 is the unspecified address"},
+      {"fc00::/6", "ff00:: in fc00::/6 is a multicast address"},
+      {"ff02::/64", "ff02:: in ff02::/64 is a multicast address"},
+  };
+  for (const auto& [prefix, why] : kCases) {
+    const std::string text = std::string(POOL) + "[vip.v]\nport = 80\npool = \"web\"\naddress = \"" + prefix + "\"\n";
+    const std::string expected =
+        why == nullptr ? "" : std::string("6:11 error: address must hold unicast addresses only, but ") + why + "\n";
+    EXPECT_EQ(problems_of(text), expected) << prefix;
+  }
+  EXPECT_EQ(problems_of(POOL "[vip.v]\nport = 80\npool = \"web\"\naddress = \"::ffff:192.0.2.0/24\"\n"),
+            "6:11 error: address is the IPv4-mapped \"::ffff:192.0.2.0/24\"; write \"192.0.2.0/24\"\n");
 }
 
 }  // namespace

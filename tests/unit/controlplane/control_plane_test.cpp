@@ -181,9 +181,14 @@ TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
   EXPECT_EQ(answer["outer"]["destination_port"], 6080);
   flow["destination_port"] = 81;
   EXPECT_EQ(ask(Method::post, "/api/v1/explain", flow.dump())["verdict"], "drop_unserved");
+  flow["destination"] = "10.77.0.1";
+  answer = ask(Method::post, "/api/v1/explain", flow.dump());
+  EXPECT_EQ(answer["own"], true) << answer;
+  EXPECT_EQ(answer["verdict"], "to_kernel");
   flow["destination"] = "203.0.113.11";
   answer = ask(Method::post, "/api/v1/explain", flow.dump());
   EXPECT_EQ(answer["verdict"], "to_kernel");
+  EXPECT_EQ(answer["own"], false);
   EXPECT_TRUE(answer["vip"].is_null());
 }
 
@@ -218,7 +223,7 @@ TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
 }
 
 TEST_F(ControlPlaneTest, ARestartCarriesOnWithoutAnyChange) {
-  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
   ask(Method::post, "/api/v1/backends/web/b1/drain");
   ASSERT_TRUE(followed());
   const Generation before = control_plane_->published();
@@ -228,6 +233,7 @@ TEST_F(ControlPlaneTest, ARestartCarriesOnWithoutAnyChange) {
   EXPECT_EQ(backend(1)["state"], "up");
   EXPECT_EQ(backend(1)["slots"], slots);
   EXPECT_EQ(backend(0)["state"], "drained");
+  EXPECT_EQ(backend(2)["state"], "down");
 }
 
 TEST_F(ControlPlaneTest, ARestartedDataplaneGetsTheTablesAgain) {

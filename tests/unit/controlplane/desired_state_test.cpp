@@ -10,20 +10,23 @@ namespace {
 
 const IpAddress kB1 = *parse_ip("10.1.0.11");
 const IpAddress kB2 = *parse_ip("2001:db8::12");
-const IpAddress kVip = *parse_ip("203.0.113.10");
+const IpPrefix kVip = IpPrefix::of(*parse_ip("203.0.113.10"));
 
 // One pool "web" of b1 (weight 1) and b2 (weight 2) behind two services on one address.
 class DesiredStateTest : public testing::Test {
  protected:
   DesiredStateTest() {
     config_.health_checks.push_back({.name = "tcp", .host = ""});
-    config_.pools.push_back({.name = "web", .health_check = 0, .backends = {{"b1", kB1, 1}, {"b2", kB2, 2}}});
-    config_.vips.push_back({.name = "web", .address = kVip, .port = 80});
+    config::Pool& web = config_.pools.emplace_back();
+    web.name = "web";
+    web.health_check = 0;
+    web.backends = {{"b1", kB1, 1, 0, {}}, {"b2", kB2, 2, 0, {}}};
+    config_.vips.push_back({.name = "web", .prefix = kVip, .port = 80});
     health_ = {{{kB1, "tcp"}, Health::up}, {{kB2, "tcp"}, Health::up}};
-    egress_ = {{kB1, Egress{}}, {kB2, Egress{.port = 1, .source_mac = {}, .next_hop_mac = {}, .source = {}}}};
+    egress_ = {{kB1, Egress{}}, {kB2, Egress{1, {}, {}, {}, 1500, {}, {}}}};
   }
   DesiredState decide() const {
-    return controlplane::decide({config_, intents_, health_, egress_, vip_indices_, backend_indices_});
+    return controlplane::decide({config_, intents_, health_, egress_, behind_gateway_, vip_indices_, backend_indices_});
   }
   BackendDecision b1() const { return decide().backends[0][0]; }
   BackendDecision b2() const { return decide().backends[0][1]; }
@@ -33,6 +36,7 @@ class DesiredStateTest : public testing::Test {
   Intents intents_;
   std::map<HealthTarget, Health> health_;
   std::map<IpAddress, Egress> egress_;
+  std::set<IpAddress> behind_gateway_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
 };
@@ -70,6 +74,7 @@ TEST_F(DesiredStateTest, WhatStandsInTheWay) {
     egress_.erase(kB1);
     if (c.reachable) egress_[kB1] = {};
     EXPECT_EQ(b1(), (BackendDecision{c.state, 0}));
+    EXPECT_EQ(decide().tables.pools[0].backends[0].alive, c.health != Health::down);
     EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 2}));
   }
 }
@@ -99,6 +104,15 @@ TEST_F(DesiredStateTest, WithoutACheckBackendsCountAsHealthy) {
   EXPECT_EQ(b1().state, BackendState::up);
 }
 
+TEST_F(DesiredStateTest, L2dsrDoesNotReachBehindAGateway) {
+  behind_gateway_ = {kB1};
+  EXPECT_EQ(b1().state, BackendState::up);
+  config_.pools[0].encap = Encap::l2dsr;
+  EXPECT_EQ(b1(), (BackendDecision{BackendState::unreachable, 0}));
+  EXPECT_EQ(decide().tables.pools[0].backends[0].egress, std::nullopt);
+  EXPECT_EQ(b2().state, BackendState::up);
+}
+
 TEST_F(DesiredStateTest, AnnounceModes) {
   health_.clear();  // nothing is usable
   EXPECT_FALSE(announced());
@@ -111,7 +125,7 @@ TEST_F(DesiredStateTest, AnnounceModes) {
 
 TEST_F(DesiredStateTest, OneUsableServiceAnnouncesTheWholeAddress) {
   config_.pools.emplace_back().name = "empty";
-  config_.vips.push_back({.name = "other", .address = kVip, .port = 443, .pool = 1});
+  config_.vips.push_back({.name = "other", .prefix = kVip, .port = 443, .pool = 1});
   EXPECT_TRUE(announced(1));
   intents_[{"web", "b1"}].drained = true;
   intents_[{"web", "b2"}].weight = 0;

@@ -66,6 +66,7 @@ TEST_F(NextHopsTest, GoesByTheGatewayWithTheRoutesMtu) {
   EXPECT_EQ(egress(kBehind)->path_mtu_bytes, 1400);
   ASSERT_TRUE(resolves(kOnLink));
   EXPECT_EQ(egress(kBehind)->next_hop_mac, egress(kOnLink)->next_hop_mac);
+  EXPECT_EQ(next_hops_.behind_gateway(), std::set<IpAddress>{kBehind});
 }
 
 TEST_F(NextHopsTest, SaysWhyThereIsNoWay) {
@@ -127,7 +128,7 @@ TEST_F(NextHopsTest, AFixedNextHopNeedsNoKernel) {
   next_hops_.set_ports({port(mac, {*parse_ip("192.0.2.1")})}, {{"p", "", kPortMac, 9000}});
   next_hops_.set_destinations({*parse_ip("198.51.100.7"), kOnLink6});
   ASSERT_NE(egress(*parse_ip("198.51.100.7")), nullptr);
-  EXPECT_EQ(*egress(*parse_ip("198.51.100.7")), (Egress{0, kPortMac, mac, *parse_ip("192.0.2.1"), 9000}));
+  EXPECT_EQ(*egress(*parse_ip("198.51.100.7")), (Egress{0, kPortMac, mac, *parse_ip("192.0.2.1"), 9000, {}, {}}));
   EXPECT_EQ(next_hops_.trouble(kOnLink6), "port p has no source_addresses of its family");
 }
 

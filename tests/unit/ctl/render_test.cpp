@@ -22,11 +22,11 @@ Config      /etc/guideway/guideway.toml 9f2c41d05a0f31c7, loaded 32s ago
 Tables      generation 17, every worker follows
 Data plane  alive, pid 4100, worker 0 on core 1, port uplink up
 BGP         established, 2 of 3 VIPs announced
-Traffic     12 pkt/s in, 10 pkt/s to backends, 2.0 pkt/s drop_unserved
+Traffic     12 pkt/s in, 10 pkt/s out, 2.0 pkt/s drop_unserved
 
 web  203.0.113.10:80 tcp    announced      10 pkt/s  5.1 kbit/s
 web  [2001:db8::10]:80 tcp  not announced   0 pkt/s     0 bit/s  the configuration says never
-  pool web   gue0   65521 slots   health check http   3 of 3 backends usable
+  pool web   gue   65521 slots   health check http   3 of 3 backends usable
       BACKEND            WEIGHT  SLOTS   SHARE     DUE  STATE  SINCE    PACKETS        BITS  REASON
   ->  b1 10.1.0.11            1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
   ->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
@@ -38,6 +38,19 @@ dns  203.0.113.53:53 udp  announced  18 Mpkt/s  71 Gbit/s
   ->  b1 10.1.0.53       1   4093  100.0 %  100.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
 )");
   EXPECT_TRUE(problems_in(good_status()).empty());
+}
+
+TEST(RenderStatus, WhatTheFileSaysBeyondTheUsual) {
+  Json status = good_status();
+  status["vips"][0].update({{"address", "203.0.113.0/24"}, {"port", "any"}, {"unserved", "reject"}});
+  status["vips"][1].update({{"protocol", "quic"}, {"echo", "healthy"}, {"no_backend", "reject"}});
+  status["pools"][0].update({{"encap", "gre"}, {"dscp", 46}, {"oversize", "fragment-inner"}});
+  const std::string text = rendered(status);
+  EXPECT_EQ(text.substr(text.find("\nweb  ") + 1, text.find("      BACKEND") - text.find("\nweb  ") - 1),
+            R"(web  203.0.113.0/24:any tcp  announced      10 pkt/s  5.1 kbit/s  unserved reject
+web  [2001:db8::10]:80 quic  not announced   0 pkt/s     0 bit/s  echo healthy, no_backend reject; the configuration says never
+  pool web   gre, dscp 46, oversize fragment-inner   65521 slots   health check http   3 of 3 backends usable
+)");
 }
 
 TEST(RenderStatus, BackendsInEveryState) {
@@ -79,11 +92,11 @@ Config      /etc/guideway/guideway.toml 9f2c41d05a0f31c7, loaded 32s ago
 Tables      generation 19, the data plane uses 17, not every worker follows
 Data plane  alive, pid 4100, worker 0 on core 1 is silent, port uplink down
 BGP         established, 1 of 3 VIPs announced
-Traffic     12 pkt/s in, 10 pkt/s to backends, 2.0 pkt/s drop_unserved
+Traffic     12 pkt/s in, 10 pkt/s out, 2.0 pkt/s drop_unserved
 Warning     port uplink has no link
 Warning     pool web: 1 of 3 backends is down
 Warning     worker 0 is silent
-Warning     packets are missing: rx_packets = tx_packets + to_kernel_packets + drops
+Warning     packets are missing: rx_packets = tx_packets + to_kernel_packets + waiting_packets + drops
 Warning     VIP web 203.0.113.10:80 tcp is not announced
 )");
 }
@@ -153,16 +166,16 @@ TEST(RenderExplain, Forwarded) {
   const Json answer = Json::parse(R"({
     "generation": 17, "vip": {"name": "web", "address": "2001:db8::10", "port": 80, "protocol": "tcp"}, "pool": "web",
     "hash": "0x5a0f31c79f2c41d0", "slot": 23017, "slots": 65521,
-    "backend": {"pool": "web", "name": "b2", "address": "10.1.0.12"}, "encapsulation": "gue0",
+    "backend": {"pool": "web", "name": "b2", "address": "10.1.0.12"}, "encapsulation": "gue",
     "outer": {"source": "10.1.0.1", "destination": "10.1.0.12", "source_port": 49217, "destination_port": 6080,
-              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "path_mtu_bytes": 1500},
+              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "vlans": [], "path_mtu_bytes": 1500},
     "verdict": "forward", "why": "slot 23017 of 65521 of pool web belongs to backend b2 in generation 17"})");
   EXPECT_EQ(render_explain(kFlow, answer, kPlain),
             R"(Flow     tcp [2001:db8::7]:40000 -> [2001:db8::10]:80
 VIP      web [2001:db8::10]:80 tcp
 Slot     23017 of 65521 of pool web, hash 0x5a0f31c79f2c41d0
 Backend  web/b2 10.1.0.12
-Outer    gue0 10.1.0.1:49217 -> 10.1.0.12:6080, by port uplink to 02:00:00:00:00:02, path MTU 1500
+Outer    gue 10.1.0.1:49217 -> 10.1.0.12:6080, by port uplink to 02:00:00:00:00:02, path MTU 1500
 Verdict  forward
 Why      slot 23017 of 65521 of pool web belongs to backend b2 in generation 17
 )");
@@ -173,10 +186,24 @@ TEST(RenderExplain, IpipHasNoOuterPorts) {
     "generation": 17, "vip": null, "pool": null, "hash": null, "slot": null, "slots": null, "backend": null,
     "encapsulation": "ipip",
     "outer": {"source": "10.1.0.1", "destination": "10.1.0.12",
-              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "path_mtu_bytes": 1500},
+              "next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "vlans": [], "path_mtu_bytes": 1500},
     "verdict": "forward", "why": "so"})");
   EXPECT_NE(render_explain(kFlow, answer, kPlain).find("Outer    ipip 10.1.0.1 -> 10.1.0.12, by port"),
             std::string::npos);
+}
+
+TEST(RenderExplain, L2dsrHasNoOuterAddresses) {
+  const Json answer = Json::parse(R"({
+    "generation": 17, "vip": {"name": "all", "address": "2001:db8::/64", "port": "any", "protocol": "quic"},
+    "pool": "web", "hash": null, "slot": null, "slots": null, "backend": null, "encapsulation": "l2dsr",
+    "outer": {"next_hop_mac": "02:00:00:00:00:02", "port": "uplink", "vlans": [100, 7], "path_mtu_bytes": 1500},
+    "verdict": "answered_unserved", "why": "so"})");
+  EXPECT_EQ(render_explain(kFlow, answer, kPlain), R"(Flow     tcp [2001:db8::7]:40000 -> [2001:db8::10]:80
+VIP      all [2001:db8::/64]:any quic
+Outer    l2dsr, by port uplink to 02:00:00:00:00:02, VLAN 100, VLAN 7, path MTU 1500
+Verdict  answered_unserved
+Why      so
+)");
 }
 
 TEST(RenderExplain, NoVip) {

@@ -49,6 +49,15 @@ class VectorPort final : public Port {
     room -= taken;
     return taken;
   }
+  bool allocate(Packet& packet, std::uint32_t frame_bytes) override {
+    auto buffer = std::make_unique<Frame>(kHeadroomBytes + frame_bytes);
+    packet = {};
+    packet.data = buffer->data() + kHeadroomBytes;
+    packet.buffer = buffer.get();
+    packet.headroom_bytes = kHeadroomBytes;
+    outstanding().insert(buffer.release());
+    return true;
+  }
   void release(Packet* const* packets, std::uint32_t count) override {
     for (std::uint32_t i = 0; i < count; i++) end_of(*packets[i]);
     released += count;
@@ -99,7 +108,7 @@ VectorPort::Frame tcp_syn(const IpAddress& to, std::uint16_t source_port = 40000
 
 DesiredPool pool_behind(std::uint8_t port, const char* backend, std::uint32_t stats_index) {
   const Egress egress{port, *parse_mac("02:00:00:00:00:aa"), *parse_mac("02:00:00:00:00:bb"), kHost, 1500};
-  return {Encap::ipip, 1009, {{*parse_ip(backend), 1, stats_index, egress}}};
+  return {.encap = Encap::ipip, .slot_count = 1009, .backends = {{*parse_ip(backend), 1, stats_index, true, egress}}};
 }
 
 class WorkerTest : public ::testing::Test {
@@ -116,10 +125,10 @@ class WorkerTest : public ::testing::Test {
     DesiredTables tables;
     tables.pools = {pool_behind(0, "192.0.2.101", 0), pool_behind(1, "192.0.2.102", 1),
                     pool_behind(7, "192.0.2.103", kStatsCapacity + 1), DesiredPool{}};
-    tables.vips = {{.address = kVipA, .port = 80, .pool = 0, .stats_index = 0},
-                   {.address = kVipB, .port = 80, .pool = 1, .stats_index = kStatsCapacity},
-                   {.address = kVipC, .port = 80, .pool = 2, .stats_index = 2},
-                   {.address = kVipD, .port = 80, .pool = 3, .stats_index = 3}};
+    tables.vips = {{.prefix = IpPrefix::of(kVipA), .port = 80, .pool = 0, .stats_index = 0},
+                   {.prefix = IpPrefix::of(kVipB), .port = 80, .pool = 1, .stats_index = kStatsCapacity},
+                   {.prefix = IpPrefix::of(kVipC), .port = 80, .pool = 2, .stats_index = 2},
+                   {.prefix = IpPrefix::of(kVipD), .port = 80, .pool = 3, .stats_index = 3}};
     writer_ = shm::TablesWriter::create(1 << 20);
     writer_->publish(ImageBuilder().build(tables));
     pools_.resize(pool_count(writer_->memory(), writer_->root()));
@@ -128,8 +137,8 @@ class WorkerTest : public ::testing::Test {
   ~WorkerTest() override { EXPECT_TRUE(VectorPort::outstanding().empty()) << "buffers were lost"; }
 
   void poll(std::vector<WorkerPort> ports, bool with_view = true) {
-    Worker worker(ports, stats_);
-    worker.poll(with_view ? &view_ : nullptr);
+    Worker worker(ports, stats_, {});
+    worker.poll(with_view ? &view_ : nullptr, Ns{});
     expect_equations();
   }
   std::uint64_t counter(Counter c) const { return stats_.block->counters[index(c)].load(); }
@@ -137,7 +146,8 @@ class WorkerTest : public ::testing::Test {
     std::uint64_t drops = 0;
     for (std::size_t i = 0; i < kCounterCount; i++)
       if (kCounters[i].is_drop) drops += stats_.block->counters[i].load();
-    EXPECT_EQ(counter(Counter::rx_packets), counter(Counter::tx_packets) + counter(Counter::to_kernel_packets) + drops);
+    EXPECT_EQ(counter(Counter::rx_packets), counter(Counter::tx_packets) + counter(Counter::to_kernel_packets) +
+                                                counter(Counter::waiting_packets) + drops);
     EXPECT_EQ(counter(Counter::from_kernel_packets),
               counter(Counter::from_kernel_tx_packets) + counter(Counter::from_kernel_dropped_packets));
   }
@@ -244,7 +254,7 @@ TEST_F(WorkerTest, MixedBatchEndsEverywhereAtOnce) {
   EXPECT_EQ(counter(Counter::tx_packets), 1U);
   EXPECT_EQ(counter(Counter::to_kernel_packets), 1U);
   EXPECT_EQ(counter(Counter::drop_tx_full), 1U);
-  EXPECT_EQ(counter(Counter::drop_ipv4_bad_header), 1U);
+  EXPECT_EQ(counter(Counter::drop_ipv4_bad_total_length), 1U);
   EXPECT_EQ(counter(Counter::drop_no_backend), 2U) << "no backend, and one whose egress port is not ours";
   EXPECT_EQ(a_.released, 4U);
 }
@@ -278,6 +288,36 @@ TEST_F(WorkerTest, IdleTurnsBeatTheHeart) {
   poll({{&a_, &kernel_}});
   EXPECT_EQ(stats_.block->heartbeat.load(), 2U);
   EXPECT_EQ(counter(Counter::bursts), 0U);
+}
+
+VectorPort::Frame fragment(const VectorPort::Frame& whole, std::uint16_t flags_fragment) {
+  VectorPort::Frame frame = whole;
+  store(frame.data() + sizeof(EthernetHeader) + 6, Be16::from_host(flags_fragment));
+  if ((flags_fragment & 0x1fff) == 0) frame.insert(frame.end(), 4, 0);  // a multiple of 8 bytes, if more follow
+  if ((flags_fragment & 0x1fff) == 0) frame[sizeof(EthernetHeader) + 3] = 44;
+  return frame;
+}
+
+TEST_F(WorkerTest, FragmentsThatWaitGoBackToTheirPortWhenTheWorkerEnds) {
+  a_.incoming = {fragment(tcp_syn(kVipA), 0x0003)};
+  {
+    std::vector<WorkerPort> ports{{&a_}, {&b_}};
+    Worker worker(ports, stats_, {});
+    worker.poll(&view_, Ns{});
+    EXPECT_EQ(counter(Counter::waiting_packets), 1U);
+    expect_equations();
+  }
+  EXPECT_EQ(a_.released, 1U);
+}
+
+// The later fragment comes by one port, the first by another.
+TEST_F(WorkerTest, FragmentsFindTheirFirstAcrossPorts) {
+  a_.incoming = {fragment(tcp_syn(kVipA), 0x0003)};
+  b_.incoming = {fragment(tcp_syn(kVipA), 0x2000)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(counter(Counter::fragments_forwarded), 2U);
+  EXPECT_EQ(counter(Counter::waiting_packets), 0U);
+  EXPECT_EQ(a_.sent.size(), 2U);
 }
 
 TEST_F(WorkerTest, TakesABatchAtATime) {

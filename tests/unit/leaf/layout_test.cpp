@@ -124,13 +124,15 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(VipRecord, pool, 20, 4);
   EXPECT_FIELD(VipRecord, stats_index, 24, 4);
   EXPECT_FIELD(VipRecord, unserved, 28, 1);
-  EXPECT_FIELD(VipRecord, reserved, 29, 3);
+  EXPECT_FIELD(VipRecord, no_backend, 29, 1);
+  EXPECT_FIELD(VipRecord, prefix_bits, 30, 1);
+  EXPECT_FIELD(VipRecord, reserved, 31, 1);
   EXPECT_FIELD(VipRecord, spare, 32, 32);
   EXPECT_TYPE(VipIndex4Key, 8, 1);
   EXPECT_FIELD(VipIndex4Key, address, 0, 4);
   EXPECT_FIELD(VipIndex4Key, port, 4, 2);
   EXPECT_FIELD(VipIndex4Key, protocol, 6, 1);
-  EXPECT_FIELD(VipIndex4Key, used, 7, 1);
+  EXPECT_FIELD(VipIndex4Key, tag, 7, 1);
   EXPECT_TYPE(VipIndex4Entry, 16, 4);
   EXPECT_FIELD(VipIndex4Entry, key, 0, 8);
   EXPECT_FIELD(VipIndex4Entry, vip, 8, 4);
@@ -139,7 +141,7 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(VipIndex6Key, address, 0, 16);
   EXPECT_FIELD(VipIndex6Key, port, 16, 2);
   EXPECT_FIELD(VipIndex6Key, protocol, 18, 1);
-  EXPECT_FIELD(VipIndex6Key, used, 19, 1);
+  EXPECT_FIELD(VipIndex6Key, tag, 19, 1);
   EXPECT_FIELD(VipIndex6Key, zero, 20, 4);
   EXPECT_TYPE(VipIndex6Entry, 32, 4);
   EXPECT_FIELD(VipIndex6Entry, key, 0, 24);
@@ -148,10 +150,11 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_TYPE(PoolRecord, 64, 8);
   EXPECT_FIELD(PoolRecord, slots, 0, 16);
   EXPECT_FIELD(PoolRecord, backends, 16, 16);
-  EXPECT_FIELD(PoolRecord, slot_count, 32, 4);
-  EXPECT_FIELD(PoolRecord, backend_count, 36, 4);
-  EXPECT_FIELD(PoolRecord, encap, 40, 1);
-  EXPECT_FIELD(PoolRecord, reserved, 41, 23);
+  EXPECT_FIELD(PoolRecord, quic, 32, 16);
+  EXPECT_FIELD(PoolRecord, slot_count, 48, 4);
+  EXPECT_FIELD(PoolRecord, backend_count, 52, 4);
+  EXPECT_FIELD(PoolRecord, encap, 56, 1);
+  EXPECT_FIELD(PoolRecord, reserved, 57, 7);
   EXPECT_TYPE(BackendRecord, 128, 4);
   EXPECT_FIELD(BackendRecord, outer, 0, 80);
   EXPECT_FIELD(BackendRecord, address, 80, 16);
@@ -162,9 +165,13 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(BackendRecord, encap, 104, 1);
   EXPECT_FIELD(BackendRecord, flags, 105, 1);
   EXPECT_FIELD(BackendRecord, outer_family, 106, 1);
-  EXPECT_FIELD(BackendRecord, reserved, 107, 1);
+  EXPECT_FIELD(BackendRecord, ip_at, 107, 1);
   EXPECT_FIELD(BackendRecord, outer_sum, 108, 4);
-  EXPECT_FIELD(BackendRecord, spare, 112, 16);
+  EXPECT_FIELD(BackendRecord, source_entropy, 112, 4);
+  EXPECT_FIELD(BackendRecord, tos_keep, 116, 1);
+  EXPECT_FIELD(BackendRecord, tos_set, 117, 1);
+  EXPECT_FIELD(BackendRecord, oversize, 118, 1);
+  EXPECT_FIELD(BackendRecord, spare, 119, 9);
 }
 
 TEST(Layout, StatsRegionIsPinned) {
@@ -210,27 +217,23 @@ TEST(Layout, StatsRegionIsPinned) {
 }
 
 TEST(Layout, BpfMapsArePinned) {
-  EXPECT_TYPE(guideway_decap_address, 20, 4);
-  EXPECT_FIELD(guideway_decap_address, family, 0, 4);
-  EXPECT_FIELD(guideway_decap_address, address, 4, 16);
-  EXPECT_TYPE(guideway_decap_source, 24, 4);
-  EXPECT_FIELD(guideway_decap_source, prefix_bits, 0, 4);
-  EXPECT_FIELD(guideway_decap_source, prefix, 4, 20);
+  EXPECT_TYPE(guideway_address, 20, 4);
+  EXPECT_FIELD(guideway_address, family, 0, 4);
+  EXPECT_FIELD(guideway_address, bytes, 4, 16);
+  EXPECT_TYPE(guideway_prefix, 24, 4);
+  EXPECT_FIELD(guideway_prefix, bits, 0, 4);
+  EXPECT_FIELD(guideway_prefix, address, 4, 20);
   EXPECT_TYPE(guideway_decap_config, 4, 2);
   EXPECT_FIELD(guideway_decap_config, gue_port, 0, 2);
   EXPECT_FIELD(guideway_decap_config, ipip, 2, 1);
-  EXPECT_FIELD(guideway_decap_config, reserved, 3, 1);
-  EXPECT_TYPE(guideway_steer_key, 20, 1);
-  EXPECT_FIELD(guideway_steer_key, address, 0, 16);
-  EXPECT_FIELD(guideway_steer_key, family, 16, 1);
-  EXPECT_FIELD(guideway_steer_key, zero, 17, 3);
+  EXPECT_FIELD(guideway_decap_config, gre, 3, 1);
 }
 
 TEST(Layout, HashesArePinned) {
-  EXPECT_EQ(kTablesLayoutVersion, 1U);
-  EXPECT_EQ(tables_layout_hash(), 0x9e8a55f7b2b6603aU);
+  EXPECT_EQ(kTablesLayoutVersion, 2U);
+  EXPECT_EQ(tables_layout_hash(), 0xa639b9b0a7d6fa04U);
   EXPECT_EQ(kStatsLayoutVersion, 1U);
-  EXPECT_EQ(stats_layout_hash(), 0xc901651140458ff2U) << "a new counter changes it, too: pin it anew";
+  EXPECT_EQ(stats_layout_hash(), 0x46418d95c671fb43U) << "a new counter changes it, too: pin it anew";
 }
 
 TEST(Layout, ConstantsOfTheFormatsArePinned) {

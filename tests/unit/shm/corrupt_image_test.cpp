@@ -11,6 +11,7 @@
 #include <set>
 
 #include "common/shm/tables_writer.h"
+#include "guideway/quic_route.h"
 #include "tests/shm/pattern.h"
 
 namespace guideway::shm {
@@ -41,19 +42,41 @@ class GuardedImage {
   std::span<std::byte> bytes_;
 };
 
+// All kinds of layout, one of them for each value of the top three bits.
+QuicLayouts every_layout() {
+  QuicLayouts layouts = kKatranLayouts;
+  layouts[0].shape = {QuicLayoutKind::plain, 1, 4};
+  layouts[1] = {{QuicLayoutKind::single_pass, 1, 15}, {1, 2, 3}};
+  layouts[3] = {{QuicLayoutKind::four_pass, 1, 18}, {4, 5, 6}};
+  layouts[5].shape = {};
+  return layouts;
+}
+
+DesiredPool real_pool(std::uint32_t position) {
+  DesiredPool pool;
+  pool.slot_count = 251;
+  if (position != 1) pool.quic = every_layout();
+  for (std::uint8_t b = 1; b < 6; b++) {
+    DesiredBackend& backend = pool.backends.emplace_back();
+    backend.address = IpAddress::from_v4(Be32::from_host(0x0a000000U + (position << 8) + b));
+    backend.weight = 1;
+    backend.stats_index = b;
+    backend.egress.emplace().source = IpAddress::from_v4(Be32::from_host(0xc0000201));
+    if (position != 1) backend.server_ids = {{{b}, 1}, katran_server_id(b)};
+  }
+  return pool;
+}
+
 TableImage real_image() {
   DesiredTables desired;
   for (std::uint32_t p = 0; p < 3; p++) {
-    DesiredPool& pool = desired.pools.emplace_back();
-    pool.slot_count = 251;
-    for (std::uint8_t b = 1; b < 6; b++) {
-      Egress egress;
-      egress.source = IpAddress::from_v4(Be32::from_host(0xc0000201));
-      pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a000000U + (p << 8) + b)), 1, b, egress});
-    }
-    desired.vips.push_back({IpAddress::from_v4(Be32::from_host(0xcb007100U + p)), 80, IpProto::tcp, p, p});
+    desired.pools.push_back(real_pool(p));
+    DesiredVip& four = desired.vips.emplace_back();
+    four.prefix = IpPrefix::of(IpAddress::from_v4(Be32::from_host(0xcb007100U + p)));
+    four.port = 80;
+    four.pool = four.stats_index = p;
     DesiredVip& six = desired.vips.emplace_back(desired.vips.back());
-    six.address.bytes = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(p)};
+    six.prefix = IpPrefix::of({{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(p)}});
   }
   return ImageBuilder{}.build(desired);
 }
@@ -78,9 +101,20 @@ void reseal_all(std::span<std::byte> image, RootWord word) {
     auto& pool = *reinterpret_cast<PoolRecord*>(image.data() + at);
     reseal(image, pool.slots);
     reseal(image, pool.backends);
+    reseal(image, pool.quic);
   }
   for (ObjectRef* ref : {&root.vips, &root.index4, &root.index6, &root.pools}) reseal(image, *ref);
   root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
+}
+
+// A payload that names a backend or nearly does.
+std::array<std::uint8_t, 24> quic_payload(Random& random) {
+  std::array<std::uint8_t, 24> payload{};
+  for (std::uint8_t& byte : payload) byte = static_cast<std::uint8_t>(random.below(256));
+  payload[0] = 0x40;
+  if (random.below(2) == 0) std::fill_n(payload.begin() + 2, 5, std::uint8_t{0});
+  payload[2 + random.below(4)] = static_cast<std::uint8_t>(random.below(8));
+  return payload;
 }
 
 // Every kind of lookup; what comes back is read, so that a wild pointer would fault.
@@ -90,8 +124,9 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
     const PoolView* pool = pool_view(view, id);
     if (pool == nullptr) return;
     for (int i = 0; i < 4; i++) {
-      const BackendRecord* backend = select_backend(*pool, random.next());
-      if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[15];
+      for (const BackendRecord* backend :
+           {select_backend(*pool, random.next()), route_quic(*pool, quic_payload(random)).backend})
+        if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[8];
     }
   };
   const auto use_match = [&](VipMatch match) {
@@ -167,7 +202,55 @@ TEST_F(CorruptImage, IsRefusedOrTotal) {
     sum += look_everywhere(view, random);
   }
   std::printf("%lu images: %lu opened, %zu kinds of answer, sum %lu\n", wanted, opened, seen.size(), sum);
-  EXPECT_GE(seen.size(), 9U) << "the corruption does not reach the deeper checks";
+  EXPECT_GE(seen.size(), 10U) << "the corruption does not reach the deeper checks";
+  EXPECT_TRUE(seen.contains(TablesError::bad_quic));
+}
+
+struct QuicObject {
+  QuicDecoders* decoders;
+  QuicServerEntry* entries;
+  ObjectHeader* header;
+};
+
+QuicObject quic_object(std::span<std::byte> image, RootWord word) {
+  const auto& root = *reinterpret_cast<const GenerationRoot*>(image.data() + word.offset_bytes());
+  const auto* pools = image.data() + std::uint64_t{root.pools.offset_units} * kObjectUnitBytes + kObjectUnitBytes;
+  std::byte* object =
+      image.data() + std::uint64_t{reinterpret_cast<const PoolRecord*>(pools)->quic.offset_units} * kObjectUnitBytes;
+  return {reinterpret_cast<QuicDecoders*>(object + kObjectUnitBytes),
+          reinterpret_cast<QuicServerEntry*>(object + elements_offset_bytes(ObjectKind::quic)),
+          reinterpret_cast<ObjectHeader*>(object)};
+}
+
+TEST_F(CorruptImage, QuicObjectsThatCannotBeAreRefused) {
+  using Change = void (*)(const QuicObject&);
+  constexpr Change kChanges[] = {
+      [](const QuicObject& quic) { quic.decoders->shapes[0].server_id_bytes = 16; },
+      [](const QuicObject& quic) { quic.decoders->shapes[0].server_id_bytes = 0; },
+      [](const QuicObject& quic) { quic.decoders->shapes[0].nonce_bytes = 255; },
+      [](const QuicObject& quic) { quic.decoders->shapes[1].nonce_bytes = 14; },
+      [](const QuicObject& quic) { quic.decoders->shapes[7].kind = static_cast<QuicLayoutKind>(7); },
+      [](const QuicObject& quic) {
+        quic.entries[0] = {katran_server_id(9), BackendId{5}};
+      },
+      [](const QuicObject& quic) { quic.header->probes_max = quic.header->count + 1; },
+  };
+  for (std::size_t i = 0; i < std::size(kChanges); i++) {
+    restore();
+    kChanges[i](quic_object(image_.bytes(), image_.root()));
+    reseal_all(image_.bytes(), image_.root());
+    TablesView view;
+    EXPECT_EQ(open(view), TablesError::bad_quic) << "change " << i;
+  }
+}
+
+TEST_F(CorruptImage, GoodOnesRouteSomeOfTheRandomPayloads) {
+  Random random(4);
+  TablesView view;
+  ASSERT_EQ(open(view), TablesError::none);
+  int named = 0;
+  for (int i = 0; i < 1000; i++) named += route_quic(view.pools[0], quic_payload(random)).backend != nullptr ? 1 : 0;
+  EXPECT_GT(named, 20);
 }
 
 TEST_F(CorruptImage, ChecksumsFindEveryFlippedBitOfTheTree) {
@@ -179,8 +262,8 @@ TEST_F(CorruptImage, ChecksumsFindEveryFlippedBitOfTheTree) {
     TablesView view;
     if (open(view) == TablesError::none) accepted++;
   }
-  // What no object covers is the padding behind each of the 11 objects, less than a unit each.
-  EXPECT_LT(accepted, 11 * kObjectUnitBytes / 4);
+  // What no object covers is the padding behind each of the 12 objects, less than a unit each.
+  EXPECT_LT(accepted, 12 * kObjectUnitBytes / 4);
 }
 
 TEST_F(CorruptImage, ScribblingAfterValidationMisdirectsAtMost) {

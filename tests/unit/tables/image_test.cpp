@@ -20,20 +20,31 @@ Egress egress_from(const char* source) {
   return {2, *parse_mac("02:00:00:00:00:01"), *parse_mac("02:00:00:00:00:02"), ip(source), 1480};
 }
 
+DesiredPool pool_of(Encap encap, std::vector<DesiredBackend> backends) {
+  return {.encap = encap, .slot_count = 251, .backends = std::move(backends)};
+}
+IpPrefix host(const char* address) {
+  return IpPrefix::of(ip(address));
+}
+
 // Two pools, a VIP of each family on both protocols.
 DesiredTables two_pools() {
   DesiredTables desired;
   desired.hash_secret.fill(7);
   desired.config_digest = 42;
-  desired.pools = {{Encap::gue0,
-                    251,
-                    {{ip("10.0.0.1"), 1, 0, egress_from("192.0.2.1")},
-                     {ip("10.0.0.2"), 3, 1, egress_from("192.0.2.1")},
-                     {ip("10.0.0.3"), 5, 2, std::nullopt}}},
-                   {Encap::ipip, 251, {{ip("2001:db8::1"), 1, 3, egress_from("2001:db8:ff::1")}}}};
-  desired.vips = {{ip("203.0.113.10"), 80, IpProto::tcp, 0, 0, true, Unserved::drop},
-                  {ip("203.0.113.10"), 53, IpProto::udp, 1, 1, true, Unserved::drop},
-                  {ip("2001:db8:1::10"), 80, IpProto::tcp, 1, 2, false, Unserved::kernel}};
+  desired.pools = {pool_of(Encap::gue0, {{ip("10.0.0.1"), 1, 0, true, egress_from("192.0.2.1")},
+                                         {ip("10.0.0.2"), 3, 1, true, egress_from("192.0.2.1")},
+                                         {ip("10.0.0.3"), 5, 2, true, std::nullopt}}),
+                   pool_of(Encap::ipip, {{ip("2001:db8::1"), 1, 3, true, egress_from("2001:db8:ff::1")}})};
+  desired.vips = {
+      {.prefix = host("203.0.113.10"), .port = 80, .announce = true},
+      {.prefix = host("203.0.113.10"),
+       .port = 53,
+       .protocol = IpProto::udp,
+       .pool = 1,
+       .stats_index = 1,
+       .announce = true},
+      {.prefix = host("2001:db8:1::10"), .port = 80, .pool = 1, .stats_index = 2, .unserved = Unserved::kernel}};
   return desired;
 }
 
@@ -94,12 +105,74 @@ TEST(Image, Ipv4GueOuterHeaderIsCompleteButForThePacket) {
             "00000000"
             "00000000");  // GUE variant 0, no options; protocol per packet
   EXPECT_EQ(backend.outer_sum, 0x0045U + 0x0040U + 0x0040U + 0x00c0U + 0x0102U + 0x000aU + 0x0200U);
-  EXPECT_EQ(backend.flags, kBackendReachable);
+  EXPECT_EQ(backend.flags, kBackendReachable | kBackendAlive);
+  EXPECT_EQ(backend.ip_at, 14);
   EXPECT_EQ(backend.outer_family, Family::ipv4);
   EXPECT_EQ(backend.path_mtu_bytes, 1480);
   EXPECT_EQ(backend.port, 2);
   EXPECT_EQ(backend.stats_index, 1U);
   EXPECT_EQ(backend.encap, Encap::gue0);
+}
+
+TEST(Image, TagsSourcesAndClassesAreOfThePoolAndPort) {
+  DesiredTables desired = two_pools();
+  desired.pools[0].encap = Encap::gre;
+  desired.pools[0].dscp = 46;
+  desired.pools[0].oversize = Oversize::drop;
+  Egress& egress = *desired.pools[0].backends[0].egress;
+  egress.vlans = {100, 200};
+  egress.source_prefix = IpPrefix{ip("198.18.0.0"), 15};
+  const TableImage image = ImageBuilder{}.build(desired);
+  const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[0];
+  EXPECT_EQ(hex(backend.outer + 12, 10),
+            "88a800648100"
+            "00c8"
+            "0800");
+  EXPECT_EQ(backend.ip_at, 22);
+  EXPECT_EQ(backend.outer_bytes, 22 + 20 + 4);
+  EXPECT_EQ(hex(backend.outer + 22 + 12, 4), "c6120000");
+  EXPECT_EQ(backend.source_entropy.host(), 0x0001ffffU);
+  EXPECT_EQ(backend.tos_keep, 0x03);
+  EXPECT_EQ(backend.tos_set, 46 << 2);
+  EXPECT_EQ(backend.oversize, Oversize::drop);
+}
+
+// Longest and most specific wins: docs/packet_policy.md, section 3.
+TEST(Image, ServicesAreFoundInTheOrderOfThePolicy) {
+  DesiredTables desired;
+  for (std::uint16_t i = 0; i < 6; i++) desired.pools.push_back(pool_of(Encap::ipip, {}));
+  const auto vip = [&](const char* address, std::uint8_t bits, std::uint16_t port, std::uint32_t pool) {
+    desired.vips.push_back({.prefix = {ip(address), bits}, .port = port, .pool = pool});
+  };
+  vip("203.0.113.10", 32, 80, 0);
+  vip("203.0.113.0", 24, 80, 1);
+  vip("203.0.0.0", 16, 80, 2);
+  vip("203.0.113.10", 32, 0, 3);
+  vip("203.0.113.0", 24, 0, 4);
+  vip("203.0.113.128", 25, 443, 5);
+  desired.own = {IpPrefix::of(ip("203.0.113.77"))};
+  auto writer = shm::TablesWriter::create(1 << 20);
+  ASSERT_EQ(writer->publish(ImageBuilder{}.build(desired)), shm::PublishResult::published);
+  std::vector<PoolView> pools(6);
+  TablesView view;
+  ASSERT_EQ(open_generation(writer->memory(), writer->root(), pools, nullptr, view), TablesError::none);
+  struct Row {
+    const char* address;
+    std::uint16_t port;
+    PoolId pool;
+  };
+  for (const Row& row :
+       {Row{"203.0.113.10", 80, PoolId{0}}, Row{"203.0.113.11", 80, PoolId{1}}, Row{"203.0.1.1", 80, PoolId{2}},
+        Row{"203.0.113.10", 81, PoolId{3}}, Row{"203.0.113.11", 81, PoolId{4}}, Row{"203.0.113.129", 443, PoolId{5}},
+        Row{"203.0.113.129", 444, PoolId{4}}, Row{"203.0.1.1", 81, PoolId::none}, Row{"203.0.113.10", 0, PoolId{3}}}) {
+    const VipMatch match = find_vip4(view, ip(row.address).v4(), IpProto::tcp, Be16::from_host(row.port));
+    EXPECT_NE(match.vip, VipId::none) << row.address;
+    EXPECT_EQ(match.pool, row.pool) << row.address << " " << row.port;
+  }
+  const VipMatch own = find_vip4(view, ip("203.0.113.77").v4(), IpProto::tcp, Be16::from_host(81));
+  EXPECT_EQ(own.vip, VipId::none);
+  EXPECT_EQ(own.pool, PoolId::own);
+  EXPECT_EQ(find_vip4(view, ip("198.51.100.1").v4(), IpProto::tcp, Be16::from_host(80)).vip, VipId::none);
 }
 
 TEST(Image, Ipv6IpipOuterHeaderIsCompleteButForThePacket) {
@@ -120,11 +193,13 @@ TEST(Image, OuterBytesFollowFamilyAndEncap) {
   for (const auto& [address, source, encap, bytes] : {std::tuple{"10.0.0.1", "192.0.2.1", Encap::ipip, 34},
                                                       {"10.0.0.1", "192.0.2.1", Encap::gue1, 42},
                                                       {"10.0.0.1", "192.0.2.1", Encap::gue0, 46},
+                                                      {"10.0.0.1", "192.0.2.1", Encap::gre, 38},
+                                                      {"10.0.0.1", "192.0.2.1", Encap::l2dsr, 14},
                                                       {"2001:db8::1", "2001:db8::2", Encap::ipip, 54},
                                                       {"2001:db8::1", "2001:db8::2", Encap::gue1, 62},
                                                       {"2001:db8::1", "2001:db8::2", Encap::gue0, 66}}) {
     DesiredTables desired;
-    desired.pools = {{encap, 251, {{ip(address), 1, 0, egress_from(source)}}}};
+    desired.pools = {pool_of(encap, {{ip(address), 1, 0, true, egress_from(source)}})};
     const TableImage image = ImageBuilder{}.build(desired);
     EXPECT_EQ(elements_of<BackendRecord>(image.pools[0].backends)[0].outer_bytes, bytes) << address;
   }
@@ -134,14 +209,15 @@ TEST(Image, BackendWithoutEgressOwnsNoSlot) {
   const TableImage image = ImageBuilder{}.build(two_pools());
   for (const SlotEntry owner : elements_of<SlotEntry>(image.pools[0].slots)) ASSERT_LT(owner, 2);
   const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[2];
-  EXPECT_EQ(backend.flags, 0);
+  EXPECT_EQ(backend.flags, kBackendAlive);
   EXPECT_EQ(backend.outer_bytes, 0);
   EXPECT_EQ(backend.address, ip("10.0.0.3"));
 }
 
 TEST(Image, PoolsWithoutUsableBackendsHaveNoSlots) {
   DesiredTables desired;
-  desired.pools = {{Encap::gue0, 251, {}}, {Encap::gue0, 251, {{ip("10.0.0.1"), 0, 0, egress_from("192.0.2.1")}}}};
+  desired.pools = {pool_of(Encap::gue0, {}),
+                   pool_of(Encap::gue0, {{ip("10.0.0.1"), 0, 0, true, egress_from("192.0.2.1")}})};
   const TableImage image = ImageBuilder{}.build(desired);
   EXPECT_EQ(image.pools[0].backends, nullptr);
   EXPECT_EQ(image.pools[0].slots, nullptr);
@@ -155,15 +231,16 @@ TEST(Image, IndexesAreAtMostHalfFullAndProbesMaxIsTheLongestWay) {
   DesiredTables desired;
   desired.pools.resize(1);
   for (std::uint32_t i = 0; i < 3000; i++)
-    desired.vips.push_back(
-        {IpAddress::from_v4(Be32::from_host(0xcb007100 + i % 700)), static_cast<std::uint16_t>(i), IpProto::tcp, 0, i});
+    desired.vips.push_back({.prefix = IpPrefix::of(IpAddress::from_v4(Be32::from_host(0xcb007100 + i % 700))),
+                            .port = static_cast<std::uint16_t>(i + 1),
+                            .stats_index = i});
   const TableImage image = ImageBuilder{}.build(desired);
   const auto entries = elements_of<VipIndex4Entry>(image.index4);
   EXPECT_TRUE(std::has_single_bit(entries.size()));
   std::size_t used = 0;
   std::uint64_t longest = 0;
   for (std::size_t i = 0; i < entries.size(); i++) {
-    if (entries[i].key.used == 0) continue;
+    if (entries[i].key.tag == 0) continue;
     used++;
     longest = std::max(longest, ((i - index_hash(entries[i].key)) & (entries.size() - 1)) + 1);
   }
@@ -232,10 +309,10 @@ TEST(Image, HistoryDoesNotMatter) {
         break;
       case 2:
         pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a010000 + static_cast<std::uint32_t>(step))), 1,
-                                 0, egress_from("192.0.2.1")});
+                                 0, true, egress_from("192.0.2.1")});
         break;
       case 3:
-        pool.encap = static_cast<Encap>(1 + random() % 3);
+        pool.encap = static_cast<Encap>(1 + random() % 5);
         break;
       case 4:
         if (desired.pools.size() < 5) desired.pools.push_back(desired.pools.back());
@@ -284,8 +361,8 @@ TEST(Image, ReadersFindWhatWasDesired) {
   // The IPv4 VIP's IPv4-mapped form on the wire is another address.
   EXPECT_EQ(find_vip6(view, ip("203.0.113.10").bytes, IpProto::tcp, Be16::from_host(80)).vip, VipId::none);
 
-  EXPECT_EQ(vip_record(view, VipId{0})->flags, kVipAnnounce);
-  EXPECT_EQ(vip_record(view, VipId{2})->flags, 0);
+  EXPECT_EQ(vip_record(view, VipId{0})->flags, kVipAnnounce | kVipEcho);
+  EXPECT_EQ(vip_record(view, VipId{2})->flags, kVipEcho);
   EXPECT_EQ(vip_record(view, VipId{2})->unserved, Unserved::kernel);
   std::array<int, 2> owned{};
   for (std::uint32_t s = 0; s < 251; s++)

@@ -1,0 +1,154 @@
+#include "common/tables/from_config.h"
+
+#include <algorithm>
+#include <set>
+
+namespace guideway {
+namespace {
+
+// The one of this family, of which a port has at most one.
+template <typename T, typename FamilyOf>
+const T* of_family(const std::vector<T>& all, Family family, FamilyOf family_of) {
+  const auto found = std::ranges::find(all, family, family_of);
+  return found == all.end() ? nullptr : &*found;
+}
+Family family_of(const IpPrefix& prefix) {
+  return prefix.address.family();
+}
+
+bool varies_source(Encap encap) {
+  return encap == Encap::ipip || encap == Encap::gre;
+}
+
+std::optional<Egress> configured_egress(const config::Config& config, const config::Pool& pool,
+                                        const config::Backend& backend, std::optional<Egress> egress) {
+  if (!egress || egress->port >= config.dataplane.ports.size()) return egress;
+  const config::Port& port = config.dataplane.ports[egress->port];
+  egress->vlans = port.vlans;
+  egress->source_prefix.reset();
+  if (const auto* prefix = of_family(port.ipip_source_prefixes, backend.address.family(), family_of);
+      prefix != nullptr && varies_source(pool.encap))
+    egress->source_prefix = *prefix;
+  if (backend.mtu_bytes != 0) egress->path_mtu_bytes = backend.mtu_bytes;
+  return egress;
+}
+
+DesiredPool make_pool(const config::Config& config, const config::Pool& pool, const std::vector<BackendNow>& backends) {
+  DesiredPool desired;
+  desired.encap = pool.encap;
+  desired.slot_count = pool.slots;
+  desired.dscp = pool.dscp;
+  desired.oversize = pool.oversize;
+  desired.quic = pool.quic;
+  for (std::size_t b = 0; b < pool.backends.size(); b++) {
+    const BackendNow& now = backends[b];
+    desired.backends.push_back({pool.backends[b].address, now.weight, now.stats_index, now.alive,
+                                configured_egress(config, pool, pool.backends[b], now.egress),
+                                pool.backends[b].server_ids});
+  }
+  return desired;
+}
+
+bool is_usable(const DesiredPool& pool) {
+  return std::ranges::any_of(pool.backends, [](const DesiredBackend& b) { return b.egress && b.weight > 0; });
+}
+
+// The prefixes with at least one service that can be served now: what is said about an address is said for all of its
+// services.
+std::set<IpPrefix> usable_prefixes(const config::Config& config, const std::vector<DesiredPool>& pools) {
+  std::vector<bool> usable_pools;
+  usable_pools.reserve(pools.size());
+  for (const DesiredPool& pool : pools) usable_pools.push_back(is_usable(pool));
+  std::set<IpPrefix> usable;
+  for (const config::Vip& vip : config.vips)
+    if (usable_pools[vip.pool]) usable.insert(vip.prefix);
+  return usable;
+}
+
+bool announces(config::Announce announce, bool usable) {
+  return announce == config::Announce::always || (announce == config::Announce::healthy && usable);
+}
+
+bool answers_echo(config::Echo echo, bool usable) {
+  return echo == config::Echo::answer || (echo == config::Echo::healthy && usable);
+}
+
+DesiredVip make_vip(const config::Vip& vip, std::uint32_t stats_index, bool usable) {
+  DesiredVip desired;
+  desired.prefix = vip.prefix;
+  desired.port = vip.port;
+  desired.protocol = vip.protocol;
+  desired.pool = static_cast<std::uint32_t>(vip.pool);
+  desired.stats_index = stats_index;
+  desired.announce = announces(vip.announce, usable);
+  desired.echo = answers_echo(vip.echo, usable);
+  desired.quic = vip.quic;
+  desired.unserved = vip.unserved;
+  desired.no_backend = vip.no_backend;
+  return desired;
+}
+
+// What the ports are told to use is ours even while nothing leaves with it.
+std::vector<IpPrefix> own_prefixes(const config::Config& config, const std::vector<DesiredPool>& pools) {
+  std::set<IpPrefix> own;
+  for (const config::Port& port : config.dataplane.ports) {
+    for (const IpAddress& source : port.source_addresses) own.insert(IpPrefix::of(source));
+    own.insert(port.ipip_source_prefixes.begin(), port.ipip_source_prefixes.end());
+  }
+  for (const DesiredPool& pool : pools) {
+    if (pool.encap == Encap::l2dsr) continue;
+    for (const DesiredBackend& backend : pool.backends)
+      if (backend.egress) own.insert(backend.egress->source_prefix.value_or(IpPrefix::of(backend.egress->source)));
+  }
+  return {own.begin(), own.end()};
+}
+
+// ---- offline -------------------------------------------------------------------------------------------------------
+
+constexpr MacAddress kStandInNextHop{{0x02, 0, 0, 0, 0, 2}};
+constexpr std::uint16_t kStandInMtu = 1500;
+constexpr IpAddress kStandInSource4 = IpAddress::from_v4(Be32::from_host(0xc0000008));
+constexpr IpAddress kStandInSource6{{0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+
+Egress offline_egress(const config::Port& port, const IpAddress& backend) {
+  Egress egress;
+  egress.source_mac = kOfflinePortMac;
+  egress.next_hop_mac = port.next_hop_mac.value_or(kStandInNextHop);
+  const auto* source =
+      of_family(port.source_addresses, backend.family(), [](const IpAddress& address) { return address.family(); });
+  egress.source = source != nullptr ? *source : backend.is_v4() ? kStandInSource4 : kStandInSource6;
+  egress.path_mtu_bytes = port.mtu_bytes != 0 ? port.mtu_bytes : kStandInMtu;
+  return egress;
+}
+
+}  // namespace
+
+DesiredTables tables_from_config(const config::Config& config, const std::vector<std::vector<BackendNow>>& backends,
+                                 const std::vector<std::uint32_t>& vip_stats_indices) {
+  DesiredTables tables;
+  tables.hash_secret = config.flow_hash.secret;
+  tables.config_digest = config.digest;
+  for (std::size_t p = 0; p < config.pools.size(); p++)
+    tables.pools.push_back(make_pool(config, config.pools[p], backends[p]));
+  const std::set<IpPrefix> usable = usable_prefixes(config, tables.pools);
+  for (std::size_t v = 0; v < config.vips.size(); v++)
+    tables.vips.push_back(make_vip(config.vips[v], vip_stats_indices[v], usable.contains(config.vips[v].prefix)));
+  tables.own = own_prefixes(config, tables.pools);
+  return tables;
+}
+
+DesiredTables tables_offline(const config::Config& config) {
+  std::vector<std::vector<BackendNow>> backends;
+  std::uint32_t stats_index = 0;
+  for (const config::Pool& pool : config.pools) {
+    auto& of_pool = backends.emplace_back();
+    for (const config::Backend& backend : pool.backends)
+      of_pool.push_back(
+          {backend.weight, true, stats_index++, offline_egress(config.dataplane.ports.front(), backend.address)});
+  }
+  std::vector<std::uint32_t> vips(config.vips.size());
+  std::ranges::generate(vips, [next = 0U]() mutable { return next++; });
+  return tables_from_config(config, backends, vips);
+}
+
+}  // namespace guideway

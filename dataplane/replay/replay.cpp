@@ -1,0 +1,141 @@
+#include "dataplane/replay/replay.h"
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+
+#include "common/config/load.h"
+#include "common/shm/tables_writer.h"
+#include "common/tables/from_config.h"
+#include "dataplane/replay/report.h"
+#include "dataplane/worker.h"
+
+namespace guideway::replay {
+namespace {
+
+config::Config load(const std::string& path) {
+  config::LoadResult result = config::load_config(path);
+  if (!result.diagnostics.empty()) fmt::print(stderr, "{}", result.report());
+  if (!result.config) throw std::runtime_error(path + " has errors, see above; nothing was replayed");
+  return *std::move(result.config);
+}
+
+// The tables of a configuration, opened as a worker sees them.
+class Tables {
+ public:
+  explicit Tables(const config::Config& config)
+      : writer_(shm::TablesWriter::create(std::size_t{config.control.tables_mib} << 20)) {
+    if (writer_->publish(ImageBuilder().build(tables_offline(config))) != shm::PublishResult::published)
+      throw std::runtime_error("the tables do not fit; raise control.tables_memory");
+    pools_.resize(pool_count(writer_->memory(), writer_->root()));
+    const auto error = open_generation(writer_->memory(), writer_->root(), pools_, nullptr, view_);
+    if (error != TablesError::none) throw std::runtime_error(to_text(error));
+  }
+  const TablesView& view() const { return view_; }
+
+ private:
+  std::unique_ptr<shm::TablesWriter> writer_;
+  std::vector<PoolView> pools_;
+  TablesView view_;
+};
+
+// One worker's counters, in memory of their own.
+class Counters {
+ public:
+  explicit Counters(const config::Dataplane& config)
+      : vips_(config.vips_max), backends_(config.backends_max), block_(std::make_unique<WorkerBlock>()) {}
+  WorkerStats stats() { return {block_.get(), vips_, backends_}; }
+
+  std::uint64_t of(std::size_t counter) const { return block_->counters[counter].load(std::memory_order_relaxed); }
+
+  void print() const {
+    for (std::size_t i = 0; i < kCounterCount; i++)
+      if (of(i) != 0) fmt::print("{:32} {:12}\n", kCounters[i].name, of(i));
+  }
+  void write_json(const std::string& path) const {
+    std::ofstream file(path);
+    for (std::size_t i = 0; i < kCounterCount; i++)
+      file << fmt::format("{}\"{}\": {}", i == 0 ? "{" : ",\n ", kCounters[i].name, of(i));
+    file << "}\n";
+    if (!file.flush()) throw std::runtime_error("cannot write the counters to " + path);
+  }
+
+ private:
+  std::vector<Traffic> vips_;
+  std::vector<Traffic> backends_;
+  std::unique_ptr<WorkerBlock> block_;
+};
+
+// The ports of the configuration: what comes in comes in by the first one.
+struct Ports {
+  Ports(Exchange& exchange, std::size_t count) : kernel(exchange, Way::kernel) {
+    for (std::size_t i = 0; i < count; i++)
+      of_worker.push_back({&network.emplace_back(exchange, Way::network), &kernel, false, kOfflinePortMac});
+  }
+  std::deque<ReplayPort> network;
+  ReplayPort kernel;
+  std::vector<WorkerPort> of_worker;
+};
+
+// Timestamps that go back do not turn time back.
+class Clock {
+ public:
+  Ns advance(Ns to) {
+    if (!start_) start_ = now_ = to;
+    now_ = std::max(now_, to);
+    return now_;
+  }
+  Ns since_start() const { return now_ - *start_; }
+
+ private:
+  std::optional<Ns> start_;
+  Ns now_{};
+};
+
+void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, const TablesView& view, Report* report) {
+  Clock clock;
+  std::uint32_t number = 0;
+  while (const std::optional<Frame> frame = in.next()) {
+    const Ns now = clock.advance(frame->time);
+    number++;
+    exchange.set_time(now);
+    if (report != nullptr) report->received(clock.since_start(), frame->bytes);
+    ports.network.front().put(frame->bytes, number);
+    worker.poll(&view, now);
+  }
+}
+
+}  // namespace
+
+void run(const Options& options) {
+  const config::Config config = load(options.config);
+  const Tables tables(config);
+  PcapReader in(options.in);
+  PcapWriter out(options.out);
+  std::optional<PcapWriter> kernel;
+  if (!options.kernel.empty()) kernel.emplace(options.kernel);
+  std::optional<Report> report;
+  if (options.explain) report.emplace(config, tables.view());
+  // Beyond this point everything is open, and nothing is left to the operator to mend.
+
+  Counters counters(config.dataplane);
+  Exchange exchange(&out, kernel ? &*kernel : nullptr, [&](const End& end) {
+    if (report) report->ended(end);
+  });
+  Ports ports(exchange, config.dataplane.ports.size());
+  {
+    Worker worker(ports.of_worker, counters.stats(),
+                  {config.dataplane.echo_per_second, config.dataplane.errors_per_second});
+    replay(in, exchange, ports, worker, tables.view(), report ? &*report : nullptr);
+    if (report) report->print(stdout);
+    counters.print();
+    if (!options.counters.empty()) counters.write_json(options.counters);
+  }
+  out.flush();
+  if (kernel) kernel->flush();
+}
+
+}  // namespace guideway::replay

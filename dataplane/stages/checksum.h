@@ -1,0 +1,44 @@
+// The Internet checksum (RFC 1071), summed in the byte order of memory: its result is stored as it is.
+// Thread-safety: pure functions.
+#pragma once
+
+#include <cstdint>
+
+#include "guideway/byte_order.h"
+#include "guideway/wire.h"
+
+namespace guideway {
+
+constexpr std::uint16_t fold(std::uint64_t sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+// Unfolded.
+inline std::uint64_t ones_sum(const std::uint8_t* bytes, std::uint32_t count) {
+  std::uint64_t sum = 0;
+  for (; count >= 4; bytes += 4, count -= 4) sum += load<std::uint32_t>(bytes);
+  if (count >= 2) {
+    sum += load<std::uint16_t>(bytes);
+    bytes += 2;
+    count -= 2;
+  }
+  return count == 1 ? sum + *bytes : sum;
+}
+
+constexpr std::uint16_t checksum_of(std::uint64_t sum) {
+  return static_cast<std::uint16_t>(~fold(sum));
+}
+
+// What the pseudo header adds (RFC 9293, section 3.1; RFC 8200, section 8.1), of the addresses as they lie in the IP
+// header. REQUIRES: 8 or 32 bytes at `addresses`.
+inline std::uint64_t pseudo_sum(const std::uint8_t* addresses, Family family, std::uint32_t l4_bytes,
+                                IpProto protocol) {
+  return ones_sum(addresses, family == Family::ipv4 ? 8 : 32) + Be32::from_host(l4_bytes).raw() +
+         Be16::from_host(static_cast<std::uint16_t>(protocol)).raw();
+}
+
+}  // namespace guideway

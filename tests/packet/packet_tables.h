@@ -1,0 +1,35 @@
+// The section [tables] of a case: what the control plane told the data plane. tests/packet/README.md describes it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/tables/image.h"
+#include "tests/packet/packet_line.h"
+
+namespace guideway::packet_text {
+
+// The two ports of a case, and the routers behind them.
+MacAddress port_mac(std::uint32_t port);
+MacAddress next_hop_mac(std::uint32_t port);
+
+class TablesText {
+ public:
+  // Throws TextError.
+  void add(const Line& line);
+  DesiredTables take() { return std::move(tables_); }
+
+ private:
+  void key(Fields& fields);
+  void pool(Fields& fields);
+  void layout(Fields& fields);
+  void backend(Fields& fields);
+  void vip(Fields& fields);
+  void own(Fields& fields);
+  std::uint32_t pool_named(const std::string& name, const Fields& fields) const;
+
+  DesiredTables tables_;
+  std::vector<std::string> pools_;
+};
+
+}  // namespace guideway::packet_text
