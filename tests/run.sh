@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs the tests:  tests/run.sh [SUITE …]
-# Suites: unit shm bpf packet e2e lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
+# Suites: unit shm bpf packet e2e fuzz lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
 # code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread builds
 # with a sanitizer, in build-address-undefined or build-thread; tests/sanitize.sh does so with the suites and the
-# sanitizer's options that go together.
+# sanitizer's options that go together. FUZZ_SECONDS=60 is how long each fuzz target runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 for suite in "$@"; do
   case $suite in
-    unit | shm | bpf | packet | e2e | lint) ;;
-    -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e lint" >&2; exit 2 ;;
+    unit | shm | bpf | packet | e2e | fuzz | lint) ;;
+    -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e fuzz lint" >&2; exit 2 ;;
   esac
 done
 
@@ -22,6 +22,7 @@ build=${BUILD:-build$([ "$sanitize" = none ] || echo "-${sanitize//,/-}")}
 [ -f "$build/build.ninja" ] || meson setup "$build" "-Db_sanitize=$sanitize" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
 rm -f "$build.log"
 ninja -C "$build" --quiet
+if [ $# -eq 0 ] || [[ " $* " = *" fuzz "* ]]; then ninja -C "$build" --quiet fuzz; fi # not part of the default build
 
 suites=()
 for suite in "$@"; do suites+=(--suite "$suite"); done
