@@ -7,22 +7,6 @@
 
 namespace guideway::controlplane {
 
-const char* to_text(Encap encap) {
-  switch (encap) {
-    case Encap::ipip:
-      return "ipip";
-    case Encap::gue0:
-      return "gue";
-    case Encap::gue1:
-      return "gue1";
-    case Encap::gre:
-      return "gre";
-    case Encap::l2dsr:
-      return "l2dsr";
-  }
-  return "?";
-}
-
 const char* to_text(IpProto protocol) {
   return protocol == IpProto::udp ? "udp" : "tcp";
 }

@@ -8,7 +8,6 @@
 
 namespace guideway::controlplane {
 
-const char* to_text(Encap encap);
 const char* to_text(IpProto protocol);            // "tcp" or "udp"
 const char* protocol_of(const config::Vip& vip);  // "tcp", "udp" or "quic"
 const char* to_text(config::Announce announce);

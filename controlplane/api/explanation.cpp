@@ -104,7 +104,7 @@ json explanation_json(const ControlPlane& control_plane, const TablesView& view,
   answer["slot"] = index(*e.slot);
   answer["backend"] = {
       {"pool", pool.name}, {"name", pool.backends[*e.backend].name}, {"address", guideway::to_text(e.record->address)}};
-  answer["encapsulation"] = controlplane::to_text(e.record->encap);
+  answer["encapsulation"] = guideway::to_text(e.record->encap);
   answer["outer"] = outer_of(control_plane, e);
   return answer;
 }

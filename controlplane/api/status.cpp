@@ -262,7 +262,7 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
     usable += control_plane.desired().backends[position][b].usable() ? 1 : 0;
   }
   return {{"name", pool.name},
-          {"encap", controlplane::to_text(pool.encap)},
+          {"encap", guideway::to_text(pool.encap)},
           {"dscp", pool.dscp ? json(*pool.dscp) : json("copy")},
           {"oversize", controlplane::to_text(pool.oversize)},
           {"slots", pool.slots},
