@@ -29,7 +29,7 @@ Worker::~Worker() {
 
 // What has waited too long ends before anything new comes: its first fragment would be too late.
 void Worker::poll(const TablesView* view, Ns now) {
-  if (stages_.fragments.has_any()) [[unlikely]] {
+  if (view != nullptr && stages_.fragments.has_any()) [[unlikely]] {
     stages_.fragments.expire(now);
     process_ready(*view, now);
   }
@@ -46,7 +46,8 @@ void Worker::poll_network(std::size_t ingress, const TablesView* view, Ns now) {
   port.network->receive(batch_);
   if (batch_.count == 0) return;
   take_in(ingress);
-  if (view != nullptr) count(Counter::answers_limited, run_stages(batch_, *view, stages_, now));
+  if (view == nullptr) return end_batch(port, view);
+  count(Counter::answers_limited, run_stages(batch_, *view, stages_, now));
   end_batch(port, view);
   if (stages_.fragments.has_any()) [[unlikely]]
     process_ready(*view, now);

@@ -74,15 +74,15 @@ class Worker {
   void count_sent(const Packet& packet, const TablesView& view);
   void count(Counter counter, std::uint64_t n) { add(stats_.block->counters[index(counter)], n); }
 
+  Batch batch_;
   std::span<const WorkerPort> ports_;
   WorkerStats stats_;
-  StagesState stages_;
   Splitter splitter_;
-  Batch batch_;
-  std::array<PacketList, kPortsMax> forward_;  // by egress port; those to be split among them
+  StagesState stages_;
   PacketList replies_;
   PacketList to_kernel_;
   PacketList dropped_;
+  std::array<PacketList, kPortsMax> forward_;  // by egress port; those to be split among them
 };
 
 }  // namespace guideway

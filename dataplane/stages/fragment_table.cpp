@@ -72,15 +72,12 @@ void FragmentTable::note(Packet& packet, const FragmentKey& key, const FragmentS
 }
 
 FragmentTable::Datagram& FragmentTable::datagram_of(Neighbourhood& neighbourhood, const FragmentKey& key, Ns now) {
-  Datagram* place = nullptr;
+  Datagram* place = &neighbourhood.datagrams.front();  // wanted: a free one, else the oldest
   for (Datagram& datagram : neighbourhood.datagrams) {
     if (datagram.used && now - datagram.seen_first >= kDatagramLifetime)
       forget(datagram, Counter::drop_fragment_timeout);
     if (datagram.used && datagram.key == key) return datagram;
-    // Wanted: a free place, else the oldest.
-    const bool better =
-        place == nullptr || (place->used && (!datagram.used || datagram.seen_first < place->seen_first));
-    if (better) place = &datagram;
+    if (place->used && (!datagram.used || datagram.seen_first < place->seen_first)) place = &datagram;
   }
   if (place->used) forget(*place, Counter::drop_fragment_no_room);
   *place = {};

@@ -21,10 +21,11 @@ std::uint64_t hash_of(const Packet& packet, const TablesView& view) {
   return flow_hash(view.hash_keys, FlowKey6{ipv6_source(ip), ipv6_destination(ip), packet.ports, packet.protocol});
 }
 
-// In numbers, because there may be no backend, and nullptr + 64 is no pointer.
 void prefetch_record(const BackendRecord* backend) {
+  if (backend == nullptr) [[unlikely]]
+    return;
   __builtin_prefetch(backend);
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(backend) + kCacheLineBytes));
+  __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(backend) + kCacheLineBytes);
 }
 
 // The frame has the source address of the port it would leave by: it was ours, and came back.
