@@ -131,12 +131,15 @@ class FrameHead {
 
 class Reunion {
  public:
-  // Whether the parser takes it for a fragment at all; what it does with others is for other tests.
+  // Whether the parser takes it for a fragment at all; what it does with others is for other tests. So is an IPv6 first
+  // fragment that tells of another protocol.
   static bool is_for_us(const Fragment& fragment) {
     if (fragment.begin == 0 && fragment.is_last) return false;
     const std::uint32_t headers = fragment.family == Family::ipv4 ? 20 : 48;
     if (headers + fragment.end - fragment.begin > 65535) return false;
-    return fragment.begin != 0 || fragment.protocol != IpProto::destination_options;
+    if (fragment.begin != 0) return true;
+    const bool of_flow = fragment.protocol == IpProto::tcp || fragment.protocol == IpProto::udp;
+    return of_flow || (fragment.family == Family::ipv4 && fragment.protocol != IpProto::destination_options);
   }
 
   void run(const std::vector<Timed>& all) {
