@@ -34,7 +34,11 @@ TEST(Torture, KilledWritersAndReadersLeaveWholeGenerations) {
   std::uint64_t kills_mid_publish = 0;
   std::uint64_t reader_kills = 0;
   pid_t reader = torture.start_reader();
-  for (std::uint64_t kills = 0; kills < kills_wanted && torture.complaint().empty(); kills++) {
+  // On a busy machine fewer kills hit a publish: it goes on until a tenth of those wanted did.
+  const std::uint64_t kills_max = 4 * kills_wanted;
+  std::uint64_t kills = 0;
+  for (; (kills < kills_wanted || kills_mid_publish <= kills_wanted / 10) && kills < kills_max; kills++) {
+    if (!torture.complaint().empty()) break;
     const std::uint64_t published_before = notes.published;
     const pid_t writer = torture.start_writer(random.next());
     // Most are killed at work; some before they have attached.
@@ -57,8 +61,7 @@ TEST(Torture, KilledWritersAndReadersLeaveWholeGenerations) {
   torture.end(writer);
   torture.end_reader(reader);
   std::printf("seed %lu: %lu kills of writers (%lu mid-publish), %lu kills of readers, %lu generations, %lu checks\n",
-              torture_seed(), kills_wanted, kills_mid_publish, reader_kills, notes.published.load(),
-              notes.checks.load());
+              torture_seed(), kills, kills_mid_publish, reader_kills, notes.published.load(), notes.checks.load());
   EXPECT_EQ(torture.complaint(), "");
   EXPECT_GT(kills_mid_publish, kills_wanted / 10);
   EXPECT_GT(notes.checks, kills_wanted);
