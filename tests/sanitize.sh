@@ -8,8 +8,9 @@ for kind in "$@"; do
   case $kind in
     address)
       # The allocator may return null for absurd sizes, as it does without a sanitizer.
-      ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        SANITIZE=address,undefined tests/run.sh unit shm bpf
+      # (Not detect_stack_use_after_return: g++ 12 then misaligns what is aligned to a cache line, GCC bug 110027.)
+      ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        SANITIZE=address,undefined tests/run.sh unit shm bpf packet
       ;;
     thread) TSAN_OPTIONS=halt_on_error=1 SANITIZE=thread tests/run.sh unit shm ;;
     *) echo "tests/sanitize.sh: no sanitizer '$kind'; there are: address thread" >&2; exit 2 ;;

@@ -9,7 +9,7 @@ constexpr std::uint32_t kEntropy = 0xabcde;
 
 std::uint32_t sum_of(const std::uint8_t* bytes, std::size_t count) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < count; i++) sum += i % 2 == 0 ? bytes[i] << 8U : bytes[i];
+  for (std::size_t i = 0; i < count; i++) sum += bytes[i] * (i % 2 == 0 ? 256U : 1U);
   return sum;
 }
 
