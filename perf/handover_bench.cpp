@@ -1,13 +1,16 @@
-// What the hand-over costs: a publish, its adoption by the gatekeeper, and a worker's look per burst.
+// What a change costs: building a slot table, its publish, the adoption by the gatekeeper; and a worker's look per
+// burst.
 //
 //   ninja -C build perf/handover_bench && build/perf/handover_bench
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 
 #include "common/shm/tables_reader.h"
 #include "common/shm/tables_writer.h"
+#include "common/tables/slot_table.h"
 #include "tests/shm/stats_region.h"
 
 namespace guideway::shm {
@@ -24,9 +27,9 @@ DesiredTables desired(std::uint32_t pools, std::uint32_t slot_count, std::uint32
     for (std::uint32_t b = 0; b < kBackends; b++) {
       Egress egress;
       egress.source = IpAddress::from_v4(Be32::from_host(0xc0000201));
-      pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a000001 + (p << 8) + b)), 1, b, egress});
+      pool.backends.push_back({IpAddress::from_v4(Be32::from_host(0x0a000001 + (p << 8) + b)), 1, b, true, egress});
     }
-    tables.vips.push_back({IpAddress::from_v4(Be32::from_host(0xcb007101 + p)), 80, IpProto::tcp, p, p});
+    tables.vips.push_back({IpPrefix::of(IpAddress::from_v4(Be32::from_host(0xcb007101 + p))), 80, IpProto::tcp, p, p});
   }
   DesiredBackend& flipped = tables.pools.back().backends[0];
   flipped.weight = weight;
@@ -87,6 +90,17 @@ BENCHMARK(flip)
     ->Args({1, 65521, 0})
     ->Args({1, 65521, 1})
     ->Args({100, 65521, 1});
+
+// The slot table of 1000 backends with weights 1 … 100.
+void build_slots(benchmark::State& state) {
+  std::mt19937 random(1);
+  std::vector<WeightedBackend> backends;
+  for (std::uint32_t b = 0; b < 1000; b++)
+    backends.push_back(
+        {IpAddress::from_v4(Be32::from_host(0x0a000001 + b)), 1 + static_cast<std::uint32_t>(random() % 100)});
+  for (auto _ : state) benchmark::DoNotOptimize(build_slot_table(backends, kSlotCountDefault));
+}
+BENCHMARK(build_slots)->Unit(benchmark::kMillisecond);
 
 // A worker's look per burst when nothing changed.
 void follow(benchmark::State& state) {

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# What the packet path costs, against its targets:  perf/run.sh [--quick]
+# Builds what it needs with the flags of the shipped programs, and measures on one core. --quick: only what has a target,
+# in about a minute. Otherwise every row of perf/pipeline_bench, and the results go to perf/results/pipeline.json and
+# pipeline.md. CORE=N is where it runs (default: the last one), BUILD=DIR the build directory, REPETITIONS=15 how often
+# each row is measured. Nothing fails for being slow: a row says "ok" or "short".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=
+case ${1-} in
+  '') ;;
+  --quick) quick=1 ;;
+  -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
+  *) echo "perf/run.sh: no option '$1'; there is --quick" >&2; exit 2 ;;
+esac
+
+deploy/install_deps.sh build
+build=${BUILD:-build}
+[ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
+ninja -C "$build" --quiet perf/pipeline_bench perf/handover_bench
+
+core=${CORE:-$(($(nproc) - 1))}
+repetitions=${REPETITIONS:-15}
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+pipeline() { # NAME FILTER
+  taskset -c "$core" "$build/perf/pipeline_bench" "$2" --repetitions "$repetitions" --json "$out/$1.json" >/dev/null
+}
+
+# One call, so that what is compared is interleaved.
+many='flows:(65536|1048576)/vips:100/backends:1000$'
+pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000"
+taskset -c "$core" "$build/perf/handover_bench" --benchmark_format=json \
+  --benchmark_filter='build_slots|flip/pools:100/slots:65521/slots_change:1' >"$out/tables.json" 2>/dev/null
+
+if [ -n "$quick" ]; then
+  perf/report.py "$out/targets.json" "$out/tables.json"
+  exit
+fi
+
+for family in ipv4 ipv6; do
+  for kind in tcp syn udp not_vip; do
+    for flows in 1 65536 1048576; do pipeline "matrix-$family-$kind-$flows" "^$family/$kind/.*/flows:$flows/"; done
+  done
+done
+mkdir -p perf/results
+perf/report.py "$out/targets.json" "$out/tables.json" "$out"/matrix-*.json --write perf/results
