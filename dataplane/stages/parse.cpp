@@ -119,7 +119,7 @@ void parse_ipv6(Packet& packet) {
 EtherType parse_ethernet(Packet& packet) {
   packet.l3_offset = sizeof(EthernetHeader);
   if (packet.contiguous_bytes < sizeof(EthernetHeader)) return EtherType{};
-  auto type = static_cast<EtherType>(load<EthernetHeader>(packet.data).ether_type.host());
+  auto type = static_cast<EtherType>(load<Be16>(packet.data + offsetof(EthernetHeader, ether_type)).host());
   for (int tags = 0; is_vlan(type); tags++) {
     if (tags == kVlanTagsMax || packet.l3_offset + sizeof(VlanTag) > packet.contiguous_bytes) return EtherType{};
     type = static_cast<EtherType>(load<VlanTag>(packet.l3()).ether_type.host());

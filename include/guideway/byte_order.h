@@ -40,7 +40,8 @@ class BigEndian {
   // The value as a native integer that lies in memory like the wire bytes: for hashing and ones' complement sums.
   constexpr T raw() const { return std::bit_cast<T>(bytes_); }
   static constexpr BigEndian from_raw(T raw) { return std::bit_cast<BigEndian>(raw); }
-  friend constexpr bool operator==(const BigEndian&, const BigEndian&) = default;
+  // As a number: compared byte by byte, g++ 12 calls memcmp().
+  friend constexpr bool operator==(const BigEndian& a, const BigEndian& b) { return a.raw() == b.raw(); }
 
  private:
   std::array<std::uint8_t, sizeof(T)> bytes_{};

@@ -137,7 +137,9 @@ struct VipIndex4Key {
   Be16 port;
   std::uint8_t protocol = 0;
   std::uint8_t tag = 0;  // prefix_tag(); 0: the entry is free
-  friend constexpr bool operator==(const VipIndex4Key&, const VipIndex4Key&) = default;
+  friend constexpr bool operator==(const VipIndex4Key& a, const VipIndex4Key& b) {
+    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  }
 };
 struct VipIndex4Entry {
   VipIndex4Key key;
@@ -152,7 +154,12 @@ struct VipIndex6Key {
   std::uint8_t protocol = 0;
   std::uint8_t tag = 0;
   std::uint8_t zero[4]{};
-  friend constexpr bool operator==(const VipIndex6Key&, const VipIndex6Key&) = default;
+  friend constexpr bool operator==(const VipIndex6Key& a, const VipIndex6Key& b) {
+    using Words = std::array<std::uint64_t, 3>;
+    const auto x = std::bit_cast<Words>(a);
+    const auto y = std::bit_cast<Words>(b);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+  }
 };
 struct VipIndex6Entry {
   VipIndex6Key key;
