@@ -120,6 +120,9 @@ void Worker::sort_forwarded(Packet& packet) {
   const std::uint8_t egress = packet.backend->port;
   if (egress < ports_.size()) {
     forward_[egress].push(packet);
+    // There are more counters than fit the cache; count_sent() will want these.
+    const std::uint32_t at = packet.backend->stats_index;
+    if (at < stats_.backends.size()) __builtin_prefetch(&stats_.backends[at], 1);
   } else {
     drop(packet, Counter::drop_no_backend);
     dropped_.push(packet);
