@@ -83,17 +83,31 @@ void fill_source(std::uint8_t* last, Be32 bits) {
   store(last, load<std::uint32_t>(last) | bits.raw());
 }
 
-// Over IPv4 the checksum is left zero (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1).
-template <bool kIpv4>
-void fill_udp(std::uint8_t* udp, std::uint16_t bytes, std::uint32_t entropy) {
-  store(udp, Be16::from_host(gue_source_port(entropy)));
-  store(udp + offsetof(UdpHeader, length), Be16::from_host(bytes));
-  if constexpr (!kIpv4) {
-    const std::uint8_t* addresses = udp - 2 * sizeof(Block16);
-    const std::uint16_t checksum =
-        checksum_of(ones_sum(udp, bytes) + pseudo_sum(addresses, Family::ipv6, bytes, IpProto::udp));
+// Over IPv4 the checksum is left zero (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1): from
+// the template, because what has just been written cannot be read back at once, and what was filled in.
+template <typename O>
+void fill_udp(std::uint8_t* udp, const std::uint8_t* ip_template, std::uint16_t bytes, std::uint32_t entropy,
+              IpProto gue_protocol) {
+  const Be16 source_port = Be16::from_host(gue_source_port(entropy));
+  const Be16 length = Be16::from_host(bytes);
+  store(udp, source_port);
+  store(udp + offsetof(UdpHeader, length), length);
+  if constexpr (!O::kIpv4) {
+    const std::uint64_t filled_in =
+        std::uint64_t{source_port.raw()} + length.raw() + (static_cast<std::uint64_t>(gue_protocol) << 8);
+    const std::uint64_t sum = filled_in + ones_sum(ip_template + O::kIpBytes, O::kTunnelBytes) +
+                              ones_sum(udp + O::kTunnelBytes, std::uint32_t{bytes} - O::kTunnelBytes) +
+                              pseudo_sum(ip_template + offsetof(Ipv6Header, source), Family::ipv6, bytes, IpProto::udp);
+    const std::uint16_t checksum = checksum_of(sum);
     store(udp + offsetof(UdpHeader, checksum), checksum == 0 ? std::uint16_t{0xffff} : checksum);
   }
+}
+
+constexpr std::uint16_t kEthernetBytesMax = sizeof(EthernetHeader) + 2 * sizeof(VlanTag);
+
+// Read once and bounded, whatever the record says by now.
+std::uint16_t ethernet_bytes(const BackendRecord& backend) {
+  return std::min<std::uint16_t>(backend.ip_at, kEthernetBytesMax);
 }
 
 // What the template leaves open.
@@ -118,14 +132,9 @@ void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, 
           Be16::from_host(static_cast<std::uint16_t>(inner4 ? EtherType::ipv4 : EtherType::ipv6)));
   if constexpr (kEncap == Encap::gue0) ip[O::kGueAt + offsetof(GueHeader, protocol)] = static_cast<std::uint8_t>(inner);
   if constexpr (O::kUdp)
-    fill_udp<O::kIpv4>(ip + O::kIpBytes, static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy);
-}
-
-constexpr std::uint16_t kEthernetBytesMax = sizeof(EthernetHeader) + 2 * sizeof(VlanTag);
-
-// Read once and bounded, whatever the record says by now.
-std::uint16_t ethernet_bytes(const BackendRecord& backend) {
-  return std::min<std::uint16_t>(backend.ip_at, kEthernetBytesMax);
+    fill_udp<O>(ip + O::kIpBytes, backend.outer + ethernet_bytes(backend),
+                static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy,
+                kEncap == Encap::gue0 ? inner : IpProto{});
 }
 
 // Ethernet and the port's tags; nearly always without tags, and then of a fixed size.

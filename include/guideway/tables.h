@@ -168,6 +168,18 @@ struct VipIndex6Entry {
 };
 static_assert(sizeof(VipIndex6Key) == 24 && sizeof(VipIndex6Entry) == 32);
 
+// VipIndex6Key{address, port, protocol, prefix_tag(128)}, put together in registers: written field by field, it could
+// not be read in one piece at once.
+constexpr VipIndex6Key service_key(const Block16& address, IpProto protocol, Be16 port) {
+  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address);
+  const std::uint64_t rest =
+      port.raw() | static_cast<std::uint64_t>(protocol) << 16 | std::uint64_t{prefix_tag(128)} << 24;
+  return std::bit_cast<VipIndex6Key>(std::array{halves[0], halves[1], rest});
+}
+static_assert(service_key(Block16{1}, IpProto::tcp, Be16::from_host(80)) ==
+              VipIndex6Key{
+                  Block16{1}, Be16::from_host(80), static_cast<std::uint8_t>(IpProto::tcp), prefix_tag(128), {}});
+
 constexpr bool is_free(const VipIndex4Key& key) {
   return key.tag == 0;
 }

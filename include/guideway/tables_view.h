@@ -151,8 +151,7 @@ inline VipMatch find_vip4(const TablesView& view, Be32 address, IpProto protocol
   return detail::find(view.index4, VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)});
 }
 inline VipMatch find_vip6(const TablesView& view, const Block16& address, IpProto protocol, Be16 port) {
-  return detail::find(view.index6,
-                      VipIndex6Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(128), {}});
+  return detail::find(view.index6, service_key(address, protocol, port));
 }
 // Whose address, whatever it serves? `pool` is none or own.
 inline VipMatch find_address4(const TablesView& view, Be32 address) {
