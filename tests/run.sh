@@ -19,8 +19,9 @@ deploy/install_deps.sh tests
 
 sanitize=${SANITIZE:-none}
 build=${BUILD:-build$([ "$sanitize" = none ] || echo "-${sanitize//,/-}")}
-# Sanitizers with optimization take minutes for each file that has Boost.Beast in it, without it seconds.
-optimization=$([ "$sanitize" = none ] && echo 2 || echo 0)
+# Sanitizers with optimization take minutes for each file that has Boost.Beast in it, without it seconds; tests take longer.
+optimization=2 patience=1
+if [ "$sanitize" != none ]; then optimization=0 patience=10; fi
 [ -f "$build/build.ninja" ] || meson setup "$build" "-Db_sanitize=$sanitize" "-Doptimization=$optimization" \
   >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
 rm -f "$build.log"
@@ -31,5 +32,5 @@ suites=()
 for suite in "$@"; do suites+=(--suite "$suite"); done
 log=$build/meson-logs/testlog.junit.xml
 rm -f "$log"
-meson test -C "$build" --no-rebuild --print-errorlogs "${suites[@]}" || true
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "$patience" "${suites[@]}" || true
 exec python3 tests/lib/summary.py "$log"
