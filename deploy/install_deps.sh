@@ -15,6 +15,7 @@ build=(
 demo=(iproute2 iputils-ping ethtool procps curl jq nginx-light bird2 python3)
 tests=(dpdk-dev   # dpdk-testpmd: another program's view of the steering
   libclang-rt-14-dev   # libFuzzer, ASan and UBSan of clang, for the fuzz targets
+  valgrind   # counts instructions, for the suite perf
   python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
 
 wanted=()
