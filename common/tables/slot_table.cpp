@@ -45,7 +45,7 @@ std::vector<SlotEntry> turn_order(std::span<const Claim> claims, std::uint64_t w
       const std::uint64_t rest = weight_max % weight;
       std::uint64_t round = 0;
       std::uint64_t remainder = 0;
-      for (std::uint32_t k = 0; k < turns[i]; k++) {
+      for (std::uint32_t left = turns[i]; left > 0; left--) {
         round += whole;
         remainder += rest;
         if (remainder >= weight) {
@@ -56,14 +56,13 @@ std::vector<SlotEntry> turn_order(std::span<const Claim> claims, std::uint64_t w
       }
     }
   };
-  std::vector<std::uint32_t> first_of_round;
-  for_each_turn([&](std::size_t, std::uint64_t round) {
-    if (round + 1 >= first_of_round.size())
-      first_of_round.resize(std::max<std::size_t>(round + 2, first_of_round.size() * 2));
-    first_of_round[round + 1]++;
-  });
+  std::uint64_t rounds = 0;
+  for (std::size_t i = 0; i < claims.size(); i++)
+    rounds = std::max(rounds, (turns[i] * weight_max + claims[i].weight - 1) / claims[i].weight);
+  std::vector<std::uint32_t> first_of_round(rounds + 2);
+  for_each_turn([&](std::size_t, std::uint64_t round) { first_of_round[round + 1]++; });
   std::partial_sum(first_of_round.begin(), first_of_round.end(), first_of_round.begin());
-  std::vector<SlotEntry> order(first_of_round.empty() ? 0 : first_of_round.back());
+  std::vector<SlotEntry> order(first_of_round.back());
   for_each_turn(
       [&](std::size_t i, std::uint64_t round) { order[first_of_round[round]++] = static_cast<SlotEntry>(i); });
   return order;
@@ -80,12 +79,12 @@ void draw_slots(std::vector<Claim>& claims, std::uint64_t weight_sum, std::uint6
   for (const Claim& claim : claims) turns.push_back(static_cast<std::uint32_t>(rounds * claim.weight / weight_max));
   for (const SlotEntry i : turn_order(claims, weight_max, turns)) {
     Claim& claim = claims[i];
-    if (claim.missing == 0) continue;
     claim.draw_state += kGolden;
     SlotEntry& slot = slots[(mix(claim.draw_state) >> 32) * slots.size() >> 32];
-    if (slot != kFree) continue;
-    slot = static_cast<SlotEntry>(claim.position);
-    claim.missing--;
+    // Without a branch, which nobody could predict: what is free is all ones, so that a winner's position is and-ed in.
+    const std::uint32_t wins = std::uint32_t{slot == kFree} & std::uint32_t{claim.missing != 0};
+    slot = static_cast<SlotEntry>(slot & (claim.position | (wins - 1)));
+    claim.missing -= wins;
   }
 }
 
