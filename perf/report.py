@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Results of perf/pipeline_bench and perf/handover_bench against their targets, one line each.
+"""Results of perf/pipeline_bench and perf/micro_bench against their targets, one line each.
 
 Usage: report.py TARGETS.json TABLES.json [MATRIX.json …] [--write DIR]
 --write: also DIR/pipeline.json and DIR/pipeline.md, with all rows.

@@ -18,7 +18,7 @@ esac
 deploy/install_deps.sh build
 build=${BUILD:-build}
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
-ninja -C "$build" --quiet perf/pipeline_bench perf/handover_bench
+ninja -C "$build" --quiet perf/pipeline_bench perf/micro_bench
 
 core=${CORE:-$(($(nproc) - 1))}
 repetitions=${REPETITIONS:-15}
@@ -32,7 +32,7 @@ pipeline() { # NAME FILTER
 # One call, so that what is compared is interleaved.
 many='flows:(65536|1048576)/vips:100/backends:1000$'
 pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000"
-taskset -c "$core" "$build/perf/handover_bench" --benchmark_format=json \
+taskset -c "$core" "$build/perf/micro_bench" --benchmark_format=json \
   --benchmark_filter='build_slots|flip/pools:100/slots:65521/slots_change:1' >"$out/tables.json" 2>/dev/null
 
 if [ -n "$quick" ]; then

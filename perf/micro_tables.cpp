@@ -1,7 +1,5 @@
 // What a change costs: building a slot table, its publish, the adoption by the gatekeeper; and a worker's look per
 // burst.
-//
-//   ninja -C build perf/handover_bench && build/perf/handover_bench
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -116,5 +114,3 @@ BENCHMARK(follow);
 
 }  // namespace
 }  // namespace guideway::shm
-
-BENCHMARK_MAIN();

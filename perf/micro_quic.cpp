@@ -1,7 +1,4 @@
 // What it costs to route a QUIC packet by its connection ID, by the form of that.
-//
-//   ninja -C build perf/quic_bench && build/perf/quic_bench
-
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -33,28 +30,26 @@ void route_packets(benchmark::State& state, const QuicLayout& layout, std::uint8
   for (auto _ : state) benchmark::DoNotOptimize(route_quic(pool.view(), packets[at++ % kPackets]));
 }
 
-void plain(benchmark::State& state) {
+void quic_plain(benchmark::State& state) {
   route_packets(state, {{QuicLayoutKind::plain, 4, 12}, {}}, 0x00);
 }
-void single_pass(benchmark::State& state) {
+void quic_single_pass(benchmark::State& state) {
   route_packets(state, {{QuicLayoutKind::single_pass, 4, 12}, {1}}, 0x00);
 }
-void four_pass_three_needed(benchmark::State& state) {
+void quic_four_pass_three_needed(benchmark::State& state) {
   route_packets(state, {{QuicLayoutKind::four_pass, 4, 8}, {1}}, 0x00);
 }
-void four_pass_all_needed(benchmark::State& state) {
+void quic_four_pass_all_needed(benchmark::State& state) {
   route_packets(state, {{QuicLayoutKind::four_pass, 10, 5}, {1}}, 0x00);
 }
-void katran(benchmark::State& state) {
+void quic_katran(benchmark::State& state) {
   route_packets(state, kKatranLayouts[0b110], 0xc0);
 }
-BENCHMARK(plain);
-BENCHMARK(single_pass);
-BENCHMARK(four_pass_three_needed);
-BENCHMARK(four_pass_all_needed);
-BENCHMARK(katran);
+BENCHMARK(quic_plain);
+BENCHMARK(quic_single_pass);
+BENCHMARK(quic_four_pass_three_needed);
+BENCHMARK(quic_four_pass_all_needed);
+BENCHMARK(quic_katran);
 
 }  // namespace
 }  // namespace guideway
-
-BENCHMARK_MAIN();
