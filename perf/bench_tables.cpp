@@ -7,6 +7,7 @@
 namespace guideway::perf {
 namespace {
 
+constexpr std::uint16_t kPathMtuBytes = 1600;  // frames of 1500 bytes fit with their outer headers
 constexpr std::size_t kSegmentBytes = std::size_t{64} << 20;
 
 IpAddress backend_address(Family family, std::uint32_t pool, std::uint32_t i) {
@@ -22,6 +23,7 @@ Egress egress_of(Family family) {
   egress.source_mac = {{2, 0, 0, 0, 0, 3}};
   egress.next_hop_mac = {{2, 0, 0, 0, 0, 4}};
   egress.source = backend_address(family, 200, 0);
+  egress.path_mtu_bytes = kPathMtuBytes;
   return egress;
 }
 

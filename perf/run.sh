@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What the packet path costs, against its targets:  perf/run.sh [--quick]
 # Builds what it needs with the flags of the shipped programs, and measures on one core. --quick: only what has a target,
-# in about a minute. Otherwise every row of perf/pipeline_bench, and the results go to perf/results/pipeline.json and
-# pipeline.md. CORE=N is where it runs (default: the last one), BUILD=DIR the build directory, REPETITIONS=15 how often
-# each row is measured. Nothing fails for being slow: a row says "ok" or "short".
+# in about a minute. Otherwise every row of perf/pipeline_bench, in about ten minutes and with 3 GB of memory, and the
+# results go to perf/results: pipeline.json, pipeline.md and pipeline.svg. CORE=N is where it runs (default: the last
+# one), SECOND_CORE=M where a second worker does (default: the first one), BUILD=DIR the build directory, REPETITIONS=15
+# how often each row is measured. Nothing fails for being slow: a row says "ok" or "short".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,11 +12,11 @@ quick=
 case ${1-} in
   '') ;;
   --quick) quick=1 ;;
-  -h | --help) sed -n '2,6s/^# \?//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
   *) echo "perf/run.sh: no option '$1'; there is --quick" >&2; exit 2 ;;
 esac
 
-deploy/install_deps.sh build
+if [ -n "$quick" ]; then deploy/install_deps.sh build; else deploy/install_deps.sh perf; fi
 build=${BUILD:-build}
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null
 ninja -C "$build" --quiet perf/pipeline_bench perf/micro_bench
@@ -25,13 +26,19 @@ repetitions=${REPETITIONS:-15}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-pipeline() { # NAME FILTER
-  taskset -c "$core" "$build/perf/pipeline_bench" "$2" --repetitions "$repetitions" --json "$out/$1.json" >/dev/null
+pipeline() { # NAME FILTER [OPTION …]
+  local name=$1
+  shift
+  taskset -c "$core" "$build/perf/pipeline_bench" "$@" --repetitions "$repetitions" --json "$out/$name.json" >/dev/null
 }
 
 # One call, so that what is compared is interleaved.
 many='flows:(65536|1048576)/vips:100/backends:1000$'
-pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000"
+second=${SECOND_CORE:-0}
+two_workers=()
+if [ "$second" != "$core" ]; then two_workers=(--second-core "$second"); fi
+pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000|^ipv[46]/tcp/ipip/.*/driver:null" \
+  "${two_workers[@]}"
 taskset -c "$core" "$build/perf/micro_bench" --benchmark_format=json \
   --benchmark_filter='build_slots|flip/pools:100/slots:65521/slots_change:1' >"$out/tables.json" 2>/dev/null
 
@@ -43,6 +50,8 @@ fi
 for family in ipv4 ipv6; do
   for kind in tcp syn udp not_vip; do
     for flows in 1 65536 1048576; do pipeline "matrix-$family-$kind-$flows" "^$family/$kind/.*/flows:$flows/"; done
+    # One at a time: a trace of 8M frames takes 1.5 GB.
+    for vips in 1 100 10000; do pipeline "matrix-$family-$kind-8M-$vips" "^$family/$kind/.*/flows:8388608/vips:$vips/"; done
   done
 done
 mkdir -p perf/results

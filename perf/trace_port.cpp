@@ -12,7 +12,6 @@ namespace {
 
 // A ring of one flow is still larger than a core's own caches: a NIC leaves frames in the shared one.
 constexpr std::uint32_t kFramesMin = 16384;
-constexpr std::uint32_t kFrameBytesMin = 64;
 constexpr std::size_t kHugepageBytes = std::size_t{2} << 20;
 
 std::uint32_t l4_bytes_of(TraceKind kind) {
@@ -106,13 +105,14 @@ void Trace::Free::operator()(std::uint8_t* memory) const {
 Trace::Trace(const TraceSpec& spec)
     : frames_(std::max(spec.flows, kFramesMin)),
       frame_bytes_(static_cast<std::uint16_t>(std::max<std::uint32_t>(
-          kFrameBytesMin,
+          spec.frame_bytes,
           static_cast<std::uint32_t>(sizeof(EthernetHeader)) + ip_bytes_of(spec.family) + l4_bytes_of(spec.kind)))),
+      buffer_bytes_(kHeadroomBytes + (frame_bytes_ + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes),
       ethernet_{
           {{2, 0, 0, 0, 0, 1}},
           {{2, 0, 0, 0, 0, 2}},
           Be16::from_host(static_cast<std::uint16_t>(spec.family == Family::ipv4 ? EtherType::ipv4 : EtherType::ipv6))},
-      buffers_(allocate_buffers(std::size_t{frames_} * kBufferBytes)) {
+      buffers_(allocate_buffers(std::size_t{frames_} * buffer_bytes_)) {
   std::mt19937 random(1);
   std::vector<Endpoints> flows;
   for (std::uint32_t i = 0; i < spec.flows; i++) flows.push_back(random_flow(spec, i, random));

@@ -1,7 +1,7 @@
 // A port that costs next to nothing: its packets are prepared in memory, one behind the other in a ring, and what is
 // sent comes round again.
 //
-//   buffer:  headroom (64) │ frame (up to 128)          the frame begins on a cache line, as behind a NIC
+//   buffer:  headroom (64) │ frame                      the frame begins on a cache line, as behind a NIC
 //
 // receive() does what the DPDK port does with the buffers of a burst (prefetch, fill the Packets in). transmit() and
 // release() put the Ethernet header back, which outer headers overwrite; all other bytes that the packet path writes
@@ -20,13 +20,14 @@
 
 namespace guideway::perf {
 
-enum class TraceKind { tcp, syn, udp, not_vip };
+enum class TraceKind { tcp, syn, udp, not_vip };  // packets of flows with a pin in the flow table will be one more
 
 struct TraceSpec {
   Family family = Family::ipv4;
   TraceKind kind = TraceKind::tcp;
-  std::uint32_t flows = 1;  // with random sources
-  std::uint32_t vips = 1;   // destinations
+  std::uint32_t flows = 1;         // with random sources
+  std::uint32_t vips = 1;          // destinations
+  std::uint32_t frame_bytes = 64;  // or more, if the headers need it
   friend auto operator<=>(const TraceSpec&, const TraceSpec&) = default;
 };
 
@@ -40,9 +41,10 @@ class Trace {
   explicit Trace(const TraceSpec& spec);
 
   static constexpr std::uint32_t kHeadroomBytes = 64;
-  static constexpr std::uint32_t kBufferBytes = kHeadroomBytes + 128;
 
-  std::uint8_t* frame(std::uint32_t i) const { return buffers_.get() + std::size_t{i} * kBufferBytes + kHeadroomBytes; }
+  std::uint8_t* frame(std::uint32_t i) const {
+    return buffers_.get() + std::size_t{i} * buffer_bytes_ + kHeadroomBytes;
+  }
   std::uint32_t frames() const { return frames_; }
   std::uint16_t frame_bytes() const { return frame_bytes_; }
   const EthernetHeader& ethernet() const { return ethernet_; }
@@ -53,11 +55,23 @@ class Trace {
   };
   std::uint32_t frames_;
   std::uint16_t frame_bytes_;
+  std::uint32_t buffer_bytes_;
   EthernetHeader ethernet_;
   std::unique_ptr<std::uint8_t, Free> buffers_;
 };
 
-class TracePort final : public Port {
+// Counts what became of its packets; what comes round again cannot be counted by looking.
+class LoopPort : public Port {
+ public:
+  std::uint64_t sent() const { return sent_; }
+  std::uint64_t released() const { return released_; }
+
+ protected:
+  std::uint64_t sent_ = 0;
+  std::uint64_t released_ = 0;
+};
+
+class TracePort final : public LoopPort {
  public:
   explicit TracePort(const Trace& trace) : trace_(trace) {}
 
@@ -66,16 +80,11 @@ class TracePort final : public Port {
   void release(Packet* const* packets, std::uint32_t count) override;
   bool allocate(Packet&, std::uint32_t) override { return false; }
 
-  std::uint64_t sent() const { return sent_; }
-  std::uint64_t released() const { return released_; }
-
  private:
   void put_back(Packet* const* packets, std::uint32_t count);
 
   const Trace& trace_;
   std::uint32_t next_ = 0;
-  std::uint64_t sent_ = 0;
-  std::uint64_t released_ = 0;
 };
 
 }  // namespace guideway::perf
