@@ -35,7 +35,6 @@ def draw_panel(axes, rows, title, values, suffix):
                       markersize=3, capsize=3)
     axes.set_xticks(range(len(values)), values)
     axes.set_xlabel(title)
-    axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -47,6 +46,7 @@ def draw(rows, file):
     for axes, panel in zip(panels, PANELS):
         draw_panel(axes, by_name, *panel)
     panels[0].set_ylabel("cycles per packet; TCP, 1000 backends per pool")
-    panels[0].legend(fontsize=7)
+    panels[0].set_ylim(bottom=0)  # after everything is drawn, or it stays as high as the first panel
+    panels[-1].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})

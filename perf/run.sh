@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the packet path costs, against its targets:  perf/run.sh [--quick]
 # Builds what it needs with the flags of the shipped programs, and measures on one core. --quick: only what has a target,
-# in about a minute. Otherwise every row of perf/pipeline_bench, in about ten minutes and with 3 GB of memory, and the
+# in about a minute. Otherwise every row of perf/pipeline_bench, in about five minutes and with 3 GB of memory, and the
 # results go to perf/results: pipeline.json, pipeline.md and pipeline.svg. CORE=N is where it runs (default: the last
 # one), SECOND_CORE=M where a second worker does (default: the first one), BUILD=DIR the build directory, REPETITIONS=15
 # how often each row is measured. Nothing fails for being slow: a row says "ok" or "short".
@@ -39,7 +39,7 @@ two_workers=()
 if [ "$second" != "$core" ]; then two_workers=(--second-core "$second"); fi
 pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000|^ipv[46]/tcp/ipip/.*/driver:null" \
   "${two_workers[@]}"
-taskset -c "$core" "$build/perf/micro_bench" --benchmark_format=json \
+taskset -c "$core" "$build/perf/micro_bench" --benchmark_format=json --benchmark_repetitions=7 \
   --benchmark_filter='build_slots|flip/pools:100/slots:65521/slots_change:1' >"$out/tables.json" 2>/dev/null
 
 if [ -n "$quick" ]; then
