@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs the tests:  tests/run.sh [SUITE …]
-# Suites: unit shm bpf packet e2e fuzz lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
+# Suites: unit shm bpf packet e2e fuzz perf lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
 # code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread builds
 # with a sanitizer, in build-address-undefined or build-thread; tests/sanitize.sh does so with the suites and the
 # sanitizer's options that go together. FUZZ_SECONDS=60 is how long each fuzz target runs.
@@ -9,9 +9,9 @@ cd "$(dirname "$0")/.."
 
 for suite in "$@"; do
   case $suite in
-    unit | shm | bpf | packet | e2e | fuzz | lint) ;;
+    unit | shm | bpf | packet | e2e | fuzz | perf | lint) ;;
     -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e fuzz lint" >&2; exit 2 ;;
+    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e fuzz perf lint" >&2; exit 2 ;;
   esac
 done
 
