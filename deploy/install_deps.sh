@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing from Debian's packages: install_deps.sh build|demo|tests|perf …  (demo includes build, tests
-# includes demo, perf includes build).
+# and perf include both).
 # Quiet and instant when nothing is missing. Needs root only when something is.
 set -euo pipefail
 
@@ -18,7 +18,8 @@ tests=(dpdk-dev   # dpdk-testpmd: another program's view of the steering
   libclang-rt-14-dev   # libFuzzer, ASan and UBSan of clang, for the fuzz targets
   valgrind   # counts instructions, for the suite perf
   python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
-perf=(python3-matplotlib)   # plots of a full perf/run.sh
+perf=(dpdk-dev nftables openvswitch-switch-dpdk haproxy wrk   # what perf/end_to_end compares with, and its TCP load
+  python3-matplotlib)   # plots of a full perf/run.sh
 
 wanted=()
 for group in "${@:-build}"; do
@@ -26,7 +27,7 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${build[@]}" "${demo[@]}") ;;
     tests) wanted+=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
-    perf) wanted+=("${build[@]}" "${perf[@]}") ;;
+    perf) wanted+=("${build[@]}" "${demo[@]}" "${perf[@]}") ;;
     *) echo "install_deps.sh: unknown group '$group'; use build, demo, tests or perf" >&2; exit 2 ;;
   esac
 done

@@ -5,6 +5,7 @@
 # results go to perf/results: pipeline.json, pipeline.md and pipeline.svg. CORE=N is where it runs (default: the last
 # one), SECOND_CORE=M where a second worker does (default: the first one), BUILD=DIR the build directory, REPETITIONS=15
 # how often each row is measured. Nothing fails for being slow: a row says "ok" or "short".
+# perf/run.sh --end-to-end [--quick …]: whole load balancers against each other, see perf/end_to_end/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,8 +13,9 @@ quick=
 case ${1-} in
   '') ;;
   --quick) quick=1 ;;
-  -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
-  *) echo "perf/run.sh: no option '$1'; there is --quick" >&2; exit 2 ;;
+  --end-to-end) shift; exec perf/end_to_end/run.py "$@" ;;
+  -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
+  *) echo "perf/run.sh: no option '$1'; there are --quick and --end-to-end" >&2; exit 2 ;;
 esac
 
 if [ -n "$quick" ]; then deploy/install_deps.sh build; else deploy/install_deps.sh perf; fi
