@@ -63,7 +63,7 @@ def repetition(directory, kind, name, effort):
             return trials.measure(trials.Generator(programs, memif.generator_arguments(programs, name)), effort)
         ROWS[kind][name](programs, network)
         if kind == "udp":
-            network.sink_udp()
+            network.sink()
             return trials.measure(trials.Generator(programs, veth.generator_arguments(network)), effort)
         tcp.start_server(programs, network)
         return tcp.measure(network, effort)

@@ -88,13 +88,13 @@ class Network:
     def forward(self):
         self.sysctl(self.balancer, "net.ipv4.ip_forward=1")
 
-    def sink_udp(self):
+    def sink(self):
         """The generator receives on a packet socket; the backend's stack shall have no work with what it gets."""
         self.nft(self.backend, """
             table netdev sink {
               chain packets {
                 type filter hook ingress device "net" priority 0
-                meta l4proto udp drop
+                meta protocol ip drop
               }
             }""")
 
