@@ -3,26 +3,16 @@
  * Unpacks on a backend what a load balancer packed: IPIP (4in4, 6in4, 4in6, 6in6), GUE and GRE → the inner packet goes
  * into the local stack, which has the VIP on `lo`. bpf/decap_program.h loads it; docs/backend.md is for operators.
  *
- *   is it encapsulated, for us? → from a friend? → whole? → outer checksums → GUE or GRE header → inner header → ECN
- *   → strip
+ *   is it encapsulated, for us? → from a friend? → whole? → outer checksums → GUE or GRE header → inner header
+ *   → whose connection is it? (with a hop list: second_chance.bpf.h) → ECN → strip
  *
  * Exactly one layer is taken off. Frames with a VLAN tag and packets with IPv6 extension headers in front of the inner
  * packet go to the stack as they are. Fragments of encapsulated packets are dropped: the stack could put them together
  * but not unpack them. Of a fragmented GUE packet only the first fragment can be told; the others go to the stack and
  * time out there.
  */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/udp.h>
-#include <stddef.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "guideway/abi/backend_decap.h"
+#include "bpf/decap_frame.bpf.h"
+#include "bpf/second_chance.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -31,13 +21,6 @@ struct {
   __type(value, guideway_present);
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } sources SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, GUIDEWAY_DECAP_LOCALS_MAX);
-  __type(key, struct guideway_address);
-  __type(value, guideway_present);
-} locals SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -53,10 +36,6 @@ struct {
   __type(value, __u64);
 } counters SEC(".maps");
 
-#define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
-#define IPV4_OFFSET 0x1fff
-#define IPV6_OFFSET 0xfff8
-
 #define GUE_VARIANT(first_byte) ((first_byte) >> 6)
 #define GUE_CONTROL 0x20
 #define GUE_HLEN 0x1f
@@ -70,12 +49,6 @@ struct fragment_header { /* RFC 8200, section 4.5 */
   __be32 id;
 };
 
-struct gue_header { /* draft-ietf-intarea-gue-09, variant 0 */
-  __u8 variant_control_hlen;
-  __u8 protocol;
-  __be16 flags;
-};
-
 struct gre_header { /* RFC 2784, section 2.1 */
   __be16 flags_version;
   __be16 protocol; /* an EtherType */
@@ -83,111 +56,6 @@ struct gre_header { /* RFC 2784, section 2.1 */
 /* The version, which is 0, and the bits that say what RFC 1701 has and we do not know: checksum, key, sequence number
  * and others. The bits between are reserved, and to be ignored. */
 #define GRE_UNKNOWN 0xfc07
-
-/* The outer headers, as far as they are read. Offsets are from the Ethernet header. */
-struct outer {
-  __u32 payload;         /* offset of what is still packed */
-  __u32 end;             /* offset of the end of the packet, as its header says; 0: it contradicts itself */
-  __u32 ip_header_bytes; /* IPv4 only */
-  __u32 addresses;       /* offset of the source address; the destination follows */
-  __u32 addresses_bytes; /* both */
-  __u8 protocol;         /* of what is still packed */
-  __u8 ecn;
-  __u8 is_fragment;
-  __u8 is_later_fragment; /* its L4 header is in another one */
-  struct guideway_prefix source;
-  struct guideway_address destination;
-};
-
-/* Steps answer with the counter of the packet's end, or GO_ON. */
-#define GO_ON GUIDEWAY_DECAP_COUNTERS
-
-static __always_inline void* frame(struct xdp_md* ctx) {
-  return (void*)(long)ctx->data;
-}
-static __always_inline void* frame_end(struct xdp_md* ctx) {
-  return (void*)(long)ctx->data_end;
-}
-static __always_inline __u32 frame_bytes(struct xdp_md* ctx) {
-  return (__u32)(ctx->data_end - ctx->data);
-}
-
-/* All outer headers end before this: Ethernet 14, IPv4 60, UDP 8, GUE 4; or IPv6 40, its fragment header 8, UDP and
- * GUE. */
-#define OUTER_BYTES_MAX 128
-
-/* REQUIRES: offset < OUTER_BYTES_MAX. The mask says so to the verifier; the barrier keeps the compiler from dropping
- * a mask that it, but not the verifier, can prove needless. */
-static __always_inline void* outer_at(struct xdp_md* ctx, __u32 offset) {
-  barrier_var(offset);
-  return frame(ctx) + (offset & (OUTER_BYTES_MAX - 1));
-}
-
-static __always_inline __u32 fold(__u64 sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (__u32)sum;
-}
-
-/* Without the barrier clang turns the loops' comparisons into ones with end + 1, which the verifier forbids. */
-static __always_inline int is_beyond(void* at, void* end) {
-  barrier_var(at);
-  return at > end;
-}
-
-#define CHUNK_BYTES 64
-#define SUMMED_BYTES_MAX (10 * 1024) /* jumbo frames */
-#define NOT_SUMMED 0x10000
-
-/*
- * The ones' complement sum (RFC 1071) of a part of the frame, as it lies in memory; NOT_SUMMED if the part is not all
- * in the frame or longer than SUMMED_BYTES_MAX. It is two global functions because the verifier checks such a one by
- * itself and once, and not again for each number of chunks that may lie before the rest.
- */
-__attribute__((noinline)) __u32 ones_sum_rest(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
-  if (offset > OUTER_BYTES_MAX + SUMMED_BYTES_MAX) return NOT_SUMMED;
-  void* end = frame_end(ctx);
-  __u8* at = frame(ctx) + offset;
-  __u64 sum = 0;
-  for (__u32 i = 0; i < CHUNK_BYTES / 4 - 1; i++) {
-    if (bytes < 4) break;
-    if (is_beyond(at + 4, end)) return NOT_SUMMED;
-    sum += *(__u32*)at;
-    at += 4;
-    bytes -= 4;
-  }
-  if (bytes >= 4) return NOT_SUMMED;
-  if (bytes >= 2) {
-    if (is_beyond(at + 2, end)) return NOT_SUMMED;
-    sum += *(__u16*)at;
-    at += 2;
-    bytes -= 2;
-  }
-  if (bytes == 1) {
-    if (is_beyond(at + 1, end)) return NOT_SUMMED;
-    sum += *at;
-  }
-  return fold(sum);
-}
-
-/* REQUIRES: offset < OUTER_BYTES_MAX. */
-__attribute__((noinline)) __u32 ones_sum(struct xdp_md* ctx, __u32 offset, __u32 bytes) {
-  void* end = frame_end(ctx);
-  __u8* at = outer_at(ctx, offset);
-  __u64 sum = 0;
-  for (__u32 i = 0; i < SUMMED_BYTES_MAX / CHUNK_BYTES; i++) {
-    if (bytes < CHUNK_BYTES) break;
-    if (is_beyond(at + CHUNK_BYTES, end)) return NOT_SUMMED;
-    for (__u32 w = 0; w < CHUNK_BYTES / 4; w++) sum += ((__u32*)at)[w];
-    at += CHUNK_BYTES;
-    offset += CHUNK_BYTES;
-    bytes -= CHUNK_BYTES;
-  }
-  __u32 rest = ones_sum_rest(ctx, offset, bytes);
-  return rest == NOT_SUMMED ? NOT_SUMMED : fold(sum + rest);
-}
 
 static __always_inline int parse_outer_ipv4(struct xdp_md* ctx, struct outer* outer) {
   struct iphdr* ip = frame(ctx) + sizeof(struct ethhdr);
@@ -245,14 +113,12 @@ static __always_inline int parse_outer(struct xdp_md* ctx, struct outer* outer) 
 
 static __always_inline int is_gue(struct xdp_md* ctx, const struct outer* outer, __u16 gue_port) {
   if (outer->protocol != IPPROTO_UDP || outer->is_later_fragment || gue_port == 0) return 0;
-  struct udphdr* udp = outer_at(ctx, outer->payload);
+  struct udphdr* udp = header_at(ctx, outer->payload);
   return (void*)(udp + 1) <= frame_end(ctx) && udp->dest == bpf_htons(gue_port);
 }
 
-static __always_inline int is_encapsulated(struct xdp_md* ctx, const struct outer* outer) {
-  __u32 zero = 0;
-  const struct guideway_decap_config* wanted = bpf_map_lookup_elem(&config, &zero);
-  if (!wanted) return 0;
+static __always_inline int is_encapsulated(struct xdp_md* ctx, const struct outer* outer,
+                                           const struct guideway_decap_config* wanted) {
   if (outer->protocol == IPPROTO_IPIP || outer->protocol == IPPROTO_IPV6) return wanted->ipip;
   if (outer->protocol == IPPROTO_GRE) return wanted->gre;
   return is_gue(ctx, outer, wanted->gue_port);
@@ -276,7 +142,7 @@ static __always_inline int udp_checksum_is_right(struct xdp_md* ctx, const struc
 
 /* Variant 1 has no header: the two bits of the variant are the first of the inner IP header's version. */
 static __always_inline int open_gue(struct xdp_md* ctx, struct outer* outer) {
-  struct udphdr* udp = outer_at(ctx, outer->payload);
+  struct udphdr* udp = header_at(ctx, outer->payload);
   struct gue_header* gue = (void*)(udp + 1);
   if ((void*)(gue + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
   __u32 udp_bytes = bpf_ntohs(udp->len);
@@ -292,18 +158,19 @@ static __always_inline int open_gue(struct xdp_md* ctx, struct outer* outer) {
     outer->protocol = first >> 4 == 4 ? IPPROTO_IPIP : first >> 4 == 6 ? IPPROTO_IPV6 : IPPROTO_RAW;
   } else {
     /* The draft: drop what has flags that we do not know, or private data (hlen beyond the flags' fields) that we do
-     * not expect. We know no flags and expect no private data. */
-    if (GUE_VARIANT(first) != 0 || (first & GUE_CONTROL) || (first & GUE_HLEN) || flags != 0)
-      return GUIDEWAY_DECAP_UNSUPPORTED;
+     * not expect. We know no flags; private data is a hop list. */
+    if (GUE_VARIANT(first) != 0 || (first & GUE_CONTROL) || flags != 0) return GUIDEWAY_DECAP_UNSUPPORTED;
     outer->protocol = protocol;
     outer->payload += sizeof *gue;
+    const int end = first & GUE_HLEN ? open_hop_list(ctx, outer, first & GUE_HLEN) : GO_ON;
+    if (end != GO_ON) return end;
   }
   if (outer->protocol != IPPROTO_IPIP && outer->protocol != IPPROTO_IPV6) return GUIDEWAY_DECAP_UNSUPPORTED;
   return GO_ON;
 }
 
 static __always_inline int open_gre(struct xdp_md* ctx, struct outer* outer) {
-  struct gre_header* gre = outer_at(ctx, outer->payload);
+  struct gre_header* gre = header_at(ctx, outer->payload);
   if ((void*)(gre + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
   outer->payload += sizeof *gre;
   if (outer->payload > outer->end) return GUIDEWAY_DECAP_MALFORMED;
@@ -324,28 +191,42 @@ static __always_inline int combine_ecn(__u8 inner, __u8 outer) {
   return inner;
 }
 
-static __always_inline int open_inner_ipv4(struct xdp_md* ctx, const struct outer* outer) {
-  struct iphdr* ip = outer_at(ctx, outer->payload);
+/* From here on `outer->end` is the inner packet's. */
+static __always_inline int check_inner_ipv4(struct xdp_md* ctx, struct outer* outer) {
+  struct iphdr* ip = header_at(ctx, outer->payload);
   if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 4 || ip->ihl < 5) return GUIDEWAY_DECAP_MALFORMED;
   __u32 total_bytes = bpf_ntohs(ip->tot_len);
   if (total_bytes < ip->ihl * 4u || outer->payload + total_bytes > outer->end) return GUIDEWAY_DECAP_MALFORMED;
-
-  int ecn = combine_ecn(ip->tos & 3, outer->ecn);
-  if (ecn < 0) return GUIDEWAY_DECAP_CONGESTION;
-  if (ecn == (ip->tos & 3)) return GO_ON;
-  /* The sum is taken over 16-bit words; this one is version, ihl and tos (RFC 1624, equation 3). */
-  __be16* word = (void*)ip;
-  __u32 sum = (__u16)~ip->check + (__u16) ~*word;
-  ip->tos = (__u8)((ip->tos & ~3) | ecn);
-  ip->check = (__u16)~fold((__u64)sum + *word);
+  outer->end = outer->payload + total_bytes;
   return GO_ON;
 }
 
-static __always_inline int open_inner_ipv6(struct xdp_md* ctx, const struct outer* outer) {
-  struct ipv6hdr* ip = outer_at(ctx, outer->payload);
+static __always_inline int check_inner_ipv6(struct xdp_md* ctx, struct outer* outer) {
+  struct ipv6hdr* ip = header_at(ctx, outer->payload);
   if ((void*)(ip + 1) > frame_end(ctx) || ip->version != 6) return GUIDEWAY_DECAP_MALFORMED;
-  if (outer->payload + sizeof *ip + bpf_ntohs(ip->payload_len) > outer->end) return GUIDEWAY_DECAP_MALFORMED;
+  const __u32 total_bytes = sizeof *ip + bpf_ntohs(ip->payload_len);
+  if (outer->payload + total_bytes > outer->end) return GUIDEWAY_DECAP_MALFORMED;
+  outer->end = outer->payload + total_bytes;
+  return GO_ON;
+}
 
+static __always_inline int mark_inner_ipv4(struct xdp_md* ctx, const struct outer* outer) {
+  struct iphdr* ip = header_at(ctx, outer->payload);
+  if ((void*)(ip + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
+  int ecn = combine_ecn(ip->tos & 3, outer->ecn);
+  if (ecn < 0) return GUIDEWAY_DECAP_CONGESTION;
+  if (ecn == (ip->tos & 3)) return GO_ON;
+  /* The sum is taken over 16-bit words; this one is version, ihl and tos. */
+  __be16* word = (void*)ip;
+  const __u16 taken = (__u16) ~*word;
+  ip->tos = (__u8)((ip->tos & ~3) | ecn);
+  ip->check = updated_checksum(ip->check, taken, *word);
+  return GO_ON;
+}
+
+static __always_inline int mark_inner_ipv6(struct xdp_md* ctx, const struct outer* outer) {
+  struct ipv6hdr* ip = header_at(ctx, outer->payload);
+  if ((void*)(ip + 1) > frame_end(ctx)) return GUIDEWAY_DECAP_MALFORMED;
   int ecn = combine_ecn(ip->flow_lbl[0] >> 4 & 3, outer->ecn);
   if (ecn < 0) return GUIDEWAY_DECAP_CONGESTION;
   ip->flow_lbl[0] = (__u8)((ip->flow_lbl[0] & ~0x30) | ecn << 4);
@@ -365,30 +246,57 @@ static __always_inline int strip(struct xdp_md* ctx, const struct outer* outer) 
   return GO_ON;
 }
 
-static __always_inline int decapsulate(struct xdp_md* ctx) {
-  struct outer outer = {};
-  if (!parse_outer(ctx, &outer) || !is_encapsulated(ctx, &outer) || !bpf_map_lookup_elem(&locals, &outer.destination))
-    return GUIDEWAY_DECAP_PASSED;
-  if (!bpf_map_lookup_elem(&sources, &outer.source)) return GUIDEWAY_DECAP_STRANGER;
-
-  const __u8 carrier = outer.protocol;
-  int end = check_outer(ctx, &outer);
-  if (end == GO_ON && carrier == IPPROTO_UDP) end = open_gue(ctx, &outer);
-  if (end == GO_ON && carrier == IPPROTO_GRE) end = open_gre(ctx, &outer);
-  if (end == GO_ON) end = outer.protocol == IPPROTO_IPIP ? open_inner_ipv4(ctx, &outer) : open_inner_ipv6(ctx, &outer);
-  if (end == GO_ON) end = strip(ctx, &outer);
-  if (end != GO_ON) return end;
+/* The counter of a packet that is for us as soon as its headers say so. */
+static __always_inline int accepted_from(__u8 carrier) {
   return carrier == IPPROTO_UDP   ? GUIDEWAY_DECAP_GUE
          : carrier == IPPROTO_GRE ? GUIDEWAY_DECAP_GRE
                                   : GUIDEWAY_DECAP_IPIP;
 }
 
+static __always_inline int is_accepted(int end) {
+  return end < GUIDEWAY_DECAP_PASSED;
+}
+
+/* Up to the inner header. */
+static __always_inline int unpack(struct xdp_md* ctx, struct outer* outer) {
+  const __u8 carrier = outer->protocol;
+  int end = check_outer(ctx, outer);
+  if (end == GO_ON && carrier == IPPROTO_UDP) end = open_gue(ctx, outer);
+  if (end == GO_ON && carrier == IPPROTO_GRE) end = open_gre(ctx, outer);
+  if (end == GO_ON) end = outer->protocol == IPPROTO_IPIP ? check_inner_ipv4(ctx, outer) : check_inner_ipv6(ctx, outer);
+  return end;
+}
+
+static __always_inline int decapsulate(struct xdp_md* ctx, struct outer* outer) {
+  const __u32 zero = 0;
+  const struct guideway_decap_config* wanted = bpf_map_lookup_elem(&config, &zero);
+  if (!wanted || !parse_outer(ctx, outer) || !is_encapsulated(ctx, outer, wanted) || !is_ours(&outer->destination))
+    return GUIDEWAY_DECAP_PASSED;
+  if (!bpf_map_lookup_elem(&sources, &outer->source)) return GUIDEWAY_DECAP_STRANGER;
+
+  const __u8 carrier = outer->protocol;
+  int end = unpack(ctx, outer);
+  if (end != GO_ON) return end;
+  const int accepted = outer->hops != 0 ? second_chance(ctx, outer, wanted) : accepted_from(carrier);
+  if (!is_accepted(accepted)) return accepted;
+  end = outer->protocol == IPPROTO_IPIP ? mark_inner_ipv4(ctx, outer) : mark_inner_ipv6(ctx, outer);
+  if (end == GO_ON) end = strip(ctx, outer);
+  return end == GO_ON ? accepted : end;
+}
+
+static __always_inline int verdict_of(int end, __u32 egress, __u32 ingress) {
+  if (end <= GUIDEWAY_DECAP_PASSED) return XDP_PASS;
+  if (end != GUIDEWAY_DECAP_HOP_ROUTED && end != GUIDEWAY_DECAP_HOP_REFLECTED) return XDP_DROP;
+  return egress == ingress ? XDP_TX : (int)bpf_redirect(egress, 0);
+}
+
 SEC("xdp")
 int backend_decap(struct xdp_md* ctx) {
-  __u32 end = (__u32)decapsulate(ctx);
+  struct outer outer = {};
+  __u32 end = (__u32)decapsulate(ctx, &outer);
   __u64* counter = bpf_map_lookup_elem(&counters, &end);
   if (counter) ++*counter;
-  return end <= GUIDEWAY_DECAP_PASSED ? XDP_PASS : XDP_DROP;
+  return verdict_of((int)end, outer.egress, ctx->ingress_ifindex);
 }
 
 /* Of the two licences above this names the one under which the kernel takes it. */

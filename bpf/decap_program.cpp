@@ -46,6 +46,23 @@ void put_all(const bpf_map* map, const std::vector<Key>& keys) {
            errno);
 }
 
+guideway_decap_config config_of(const DecapSettings& settings) {
+  guideway_decap_config config{.gue_port = settings.gue_port,
+                               .ipip = settings.ipip,
+                               .gre = settings.gre,
+                               .hop_rate = settings.hop_rate,
+                               .second_chance = settings.second_chance,
+                               .netns_count = static_cast<std::uint8_t>(settings.netns.size()),
+                               .spare = 0,
+                               .netns = {}};
+  if (settings.netns.size() > std::size(config.netns))
+    throw std::runtime_error("--netns names " + std::to_string(settings.netns.size()) +
+                             " network namespaces, at most " + std::to_string(std::size(config.netns)) +
+                             " can be searched for connections");
+  std::ranges::copy(settings.netns, config.netns);
+  return config;
+}
+
 void fill(const backend_decap_bpf& skeleton, const DecapSettings& settings) {
   std::vector<guideway_prefix> sources;
   for (const IpPrefix& source : settings.sources) sources.push_back(key_of(source));
@@ -54,7 +71,7 @@ void fill(const backend_decap_bpf& skeleton, const DecapSettings& settings) {
   for (const IpAddress& local : settings.locals) locals.push_back(key_of(local));
   put_all(skeleton.maps.locals, locals);
 
-  const guideway_decap_config config{.gue_port = settings.gue_port, .ipip = settings.ipip, .gre = settings.gre};
+  const guideway_decap_config config = config_of(settings);
   const std::uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.config), &zero, &config, BPF_ANY) != 0)
     fail("cannot write the configuration of the decapsulation program", errno);
@@ -77,7 +94,7 @@ Skeleton load_program(const DecapSettings& settings, const std::optional<Attache
       fail("cannot carry on with the counters of the program in place", errno);
   }
   if (const int error = backend_decap_bpf::load(skeleton.get()); error != 0)
-    fail("the kernel does not take the decapsulation program (Linux 5.10 or later is needed)", -error);
+    fail("the kernel does not take the decapsulation program (Linux 5.15 or later is needed)", -error);
   fill(*skeleton, settings);
   return skeleton;
 }
@@ -95,16 +112,26 @@ int attach_in(XdpMode mode, int index, int program, const AttachedProgram* prede
 
 const std::array<DecapCounter, GUIDEWAY_DECAP_COUNTERS> kDecapCounters{{
     {"ipip", "decapsulated from IPIP"},
-    {"gue", "decapsulated from GUE"},
+    {"gue", "decapsulated from GUE without a hop list"},
     {"gre", "decapsulated from GRE"},
+    {"accepted_syn", "with a hop list: opens a connection, decapsulated"},
+    {"accepted_socket", "with a hop list: of a connection of ours, decapsulated"},
+    {"accepted_cookie", "with a hop list: SYN cookie of ours, decapsulated"},
+    {"accepted_last", "with a hop list: nobody on it has the connection, decapsulated (the kernel resets it)"},
+    {"accepted_other", "with a hop list: not TCP, a fragment, or second chance is off; decapsulated"},
     {"passed", "not encapsulated, or not for us: to the stack untouched"},
+    {"hop_routed", "of no connection of ours: to the next hop by the kernel's routes"},
+    {"hop_reflected", "of no connection of ours: to the next hop by the router that it came from"},
     {"stranger", "encapsulated, but from no --source: dropped"},
     {"malformed", "encapsulated, but cut short or contradictory: dropped"},
     {"bad_checksum", "outer IPv4 header checksum or outer UDP checksum wrong: dropped"},
-    {"unsupported", "GUE or GRE with a version, flags or protocol that we do not know: dropped"},
+    {"unsupported", "GUE or GRE with a version, flags, hops or protocol that we do not know: dropped"},
     {"fragment",
      "fragment of an encapsulated packet: dropped (wanted: a larger MTU, or oversize = \"fragment-inner\")"},
     {"congestion", "congestion marked outside, not expressible inside (RFC 6040): dropped"},
+    {"hop_expired", "for the next hop, but the outer TTL is at its end: dropped (a loop?)"},
+    {"hop_limited", "for the next hop, but beyond --hop-rate: dropped"},
+    {"hop_stale", "nobody on the list has the connection, and the load balancer has newer tables by now: dropped"},
 }};
 
 std::vector<IpAddress> addresses_of(const std::string& interface) {
@@ -186,6 +213,10 @@ DecapStatus status_of(const AttachedProgram& program) {
   status.settings.gue_port = config.gue_port;
   status.settings.ipip = config.ipip != 0;
   status.settings.gre = config.gre != 0;
+  status.settings.second_chance = config.second_chance != 0;
+  status.settings.hop_rate = config.hop_rate;
+  status.settings.netns.assign(config.netns,
+                               config.netns + std::min<std::size_t>(config.netns_count, std::size(config.netns)));
   status.counters = read_counters(counters.get(), GUIDEWAY_DECAP_COUNTERS);
   return status;
 }

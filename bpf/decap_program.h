@@ -23,12 +23,18 @@ namespace guideway::bpf {
 
 inline constexpr const char* kDecapProgramName = "backend_decap";
 
+inline constexpr std::uint32_t kHopRate = 100'000;
+inline constexpr std::uint32_t kHopRateMax = 10'000'000;
+
 struct DecapSettings {
   std::vector<IpPrefix> sources;      // who may send us encapsulated packets
   std::vector<IpAddress> locals;      // the outer destinations that are ours
   std::uint16_t gue_port = kGuePort;  // 0: GUE is left alone
   bool ipip = true;
   bool gre = true;
+  bool second_chance = true;           // false: packets with a hop list are decapsulated here, whosever they are
+  std::uint32_t hop_rate = kHopRate;   // packets a second that are passed on to other backends
+  std::vector<std::uint32_t> netns{};  // ids of further network namespaces with sockets (network_namespace.h)
 };
 
 struct DecapCounter {

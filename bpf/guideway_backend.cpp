@@ -15,6 +15,7 @@
 
 #include "bpf/decap_pins.h"
 #include "bpf/decap_program.h"
+#include "bpf/network_namespace.h"
 #include "common/net/address_text.h"
 
 namespace guideway::bpf {
@@ -31,6 +32,9 @@ struct Options {
   std::uint16_t gue_port = kGuePort;
   bool no_ipip = false;
   bool no_gre = false;
+  std::string second_chance = "on";
+  std::uint32_t hop_rate = kHopRate;
+  std::vector<std::string> netns;
   std::string mode = "auto";
   bool pin = false;
   bool json = false;
@@ -40,6 +44,12 @@ std::vector<std::string> texts(const auto& values) {
   std::vector<std::string> out;
   out.reserve(values.size());
   for (const auto& value : values) out.push_back(to_text(value));
+  return out;
+}
+
+std::vector<std::string> netns_names(const DecapSettings& settings) {
+  std::vector<std::string> out;
+  for (const std::uint32_t id : settings.netns) out.push_back(network_namespace_name(id));
   return out;
 }
 
@@ -59,6 +69,9 @@ void print_json(const std::string& interface, const DecapStatus& status) {
   out["ipip"] = status.settings.ipip;
   out["gre"] = status.settings.gre;
   out["gue_port"] = status.settings.gue_port;
+  out["second_chance"] = status.settings.second_chance;
+  out["hop_rate"] = status.settings.hop_rate;
+  out["netns"] = netns_names(status.settings);
   out["sources"] = texts(status.settings.sources);
   out["locals"] = texts(status.settings.locals);
   for (std::size_t i = 0; i < kDecapCounters.size(); i++) out["packets"][kDecapCounters[i].name] = status.counters[i];
@@ -71,12 +84,17 @@ void print_text(const std::string& interface, const DecapStatus& status) {
   fmt::print("  IPIP     {}\n", settings.ipip ? "yes" : "no");
   fmt::print("  GRE      {}\n", settings.gre ? "yes" : "no");
   fmt::print("  GUE      {}\n", settings.gue_port != 0 ? fmt::format("port {}", settings.gue_port) : "no");
+  fmt::print("  chance   {}\n",
+             settings.second_chance
+                 ? fmt::format("second chance on, at most {} packets a second to other backends", settings.hop_rate)
+                 : "second chance off");
+  if (!settings.netns.empty()) fmt::print("  netns    {}\n", fmt::join(netns_names(settings), " "));
   fmt::print("  sources  {}\n", fmt::join(texts(settings.sources), " "));
   fmt::print("  locals   {}\n", fmt::join(texts(settings.locals), " "));
   if (const auto pins = pins_of(interface)) fmt::print("  pins     {}\n", *pins);
   fmt::print("  packets\n");
   for (std::size_t i = 0; i < kDecapCounters.size(); i++)
-    fmt::print("    {:<13}{:>14}  {}\n", kDecapCounters[i].name, status.counters[i], kDecapCounters[i].meaning);
+    fmt::print("    {:<15}{:>14}  {}\n", kDecapCounters[i].name, status.counters[i], kDecapCounters[i].meaning);
 }
 
 int status(const Options& options) {
@@ -117,6 +135,9 @@ DecapSettings settings_of(const Options& options) {
   if (!settings.ipip && !settings.gre && settings.gue_port == 0)
     throw std::runtime_error(
         "--no-ipip, --no-gre and --gue-port 0 leave nothing to decapsulate; leave one of them out");
+  settings.second_chance = options.second_chance == "on";
+  settings.hop_rate = options.hop_rate;
+  for (const std::string& name : options.netns) settings.netns.push_back(network_namespace_id(name));
   return settings;
 }
 
@@ -168,6 +189,16 @@ int run(int argc, char** argv) {
   attach_command->add_option("--gue-port", options.gue_port, "UDP port of GUE; 0: no GUE")->capture_default_str();
   attach_command->add_flag("--no-ipip", options.no_ipip, "leave IPIP alone");
   attach_command->add_flag("--no-gre", options.no_gre, "leave GRE alone");
+  attach_command
+      ->add_option("--second-chance", options.second_chance,
+                   "off: decapsulate what has a hop list here, whosever it is")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  attach_command->add_option("--hop-rate", options.hop_rate, "packets a second to pass on to other backends")
+      ->check(CLI::Range(1U, kHopRateMax))
+      ->capture_default_str();
+  attach_command->add_option("--netns", options.netns,
+                             "look for connections in this network namespace too (repeatable)");
   attach_command->add_option("--mode", options.mode, "where XDP runs: native in the driver, generic in the stack")
       ->check(CLI::IsMember({"auto", "native", "generic"}))
       ->capture_default_str();

@@ -23,7 +23,7 @@ MAY_INCLUDE = [
     (r"dataplane/announce/.*", r"guideway/.*|common/.*|dataplane/announce/.*"),
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
-    (r"bpf/.*\.bpf\.c", r"guideway/abi/.*"),
+    (r"bpf/.*\.bpf\.[ch]", r"guideway/abi/.*|bpf/\w+\.bpf\.h"),
     (r"bpf/.*", r"guideway/.*|common/descriptor\.h|common/net/.*|bpf/.*"),
     (r"tests/.*", r"(guideway|common|dataplane|controlplane|bpf)/.*|tests/.*"),
     (r"perf/.*", r"(guideway|common|dataplane|controlplane|bpf)/.*|tests/.*|perf/.*"),

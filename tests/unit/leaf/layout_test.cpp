@@ -223,10 +223,14 @@ TEST(Layout, BpfMapsArePinned) {
   EXPECT_TYPE(guideway_prefix, 24, 4);
   EXPECT_FIELD(guideway_prefix, bits, 0, 4);
   EXPECT_FIELD(guideway_prefix, address, 4, 20);
-  EXPECT_TYPE(guideway_decap_config, 4, 2);
+  EXPECT_TYPE(guideway_decap_config, 28, 4);
   EXPECT_FIELD(guideway_decap_config, gue_port, 0, 2);
   EXPECT_FIELD(guideway_decap_config, ipip, 2, 1);
   EXPECT_FIELD(guideway_decap_config, gre, 3, 1);
+  EXPECT_FIELD(guideway_decap_config, hop_rate, 4, 4);
+  EXPECT_FIELD(guideway_decap_config, second_chance, 8, 1);
+  EXPECT_FIELD(guideway_decap_config, netns_count, 9, 1);
+  EXPECT_FIELD(guideway_decap_config, netns, 12, 16);
 }
 
 TEST(Layout, HashesArePinned) {
