@@ -1,6 +1,7 @@
 #include "tests/bpf/decap_packets.h"
 
 #include "common/net/address_text.h"
+#include "guideway/second_chance.h"
 
 namespace guideway::bpf {
 namespace {
@@ -58,14 +59,13 @@ void append_outer_ip(Bytes& bytes, const Mix& mix, std::size_t payload_bytes) {
   }
 }
 
-// RFC 8200, section 8.1. REQUIRES: the outer packet is IPv6, and `frame` complete.
-void set_udp_checksum(Bytes& frame, const Mix& mix) {
-  std::uint8_t* udp = frame.data() + mix.payload_at();
-  const std::size_t udp_bytes = frame.size() - mix.payload_at();
-  const std::uint32_t pseudo = sum_of(udp - 2 * sizeof(IpAddress), 2 * sizeof(IpAddress)) +
-                               static_cast<std::uint32_t>(udp_bytes) + static_cast<std::uint32_t>(IpProto::udp);
-  const std::uint16_t checksum = checksum_of(pseudo + sum_of(udp, udp_bytes));
-  store(udp + offsetof(UdpHeader, checksum), be16(checksum == 0 ? 0xffff : checksum));
+// Of the pseudo header, which has the addresses in front of `payload`, and of what follows to the end of `bytes`.
+std::uint16_t transport_checksum(const Bytes& bytes, std::size_t payload_at, Family family, IpProto protocol) {
+  const std::size_t address_bytes = 2 * (family == Family::ipv4 ? sizeof(Be32) : sizeof(IpAddress));
+  const std::size_t payload_bytes = bytes.size() - payload_at;
+  const std::uint32_t pseudo = sum_of(bytes.data() + payload_at - address_bytes, address_bytes) +
+                               static_cast<std::uint32_t>(payload_bytes) + static_cast<std::uint32_t>(protocol);
+  return checksum_of(pseudo + sum_of(bytes.data() + payload_at, payload_bytes));
 }
 
 }  // namespace
@@ -90,6 +90,21 @@ void set_ipv4_checksum(std::uint8_t* header) {
   const std::size_t bytes = (header[0] & 0x0fU) * std::size_t{4};
   store(header + offsetof(Ipv4Header, checksum), Be16{});
   store(header + offsetof(Ipv4Header, checksum), Be16::from_host(checksum_of(sum_of(header, bytes))));
+}
+
+void set_udp_checksum(Bytes& frame, const Mix& mix) {
+  std::uint8_t* at = frame.data() + mix.payload_at() + offsetof(UdpHeader, checksum);
+  store(at, Be16{});
+  const std::uint16_t checksum = transport_checksum(frame, mix.payload_at(), mix.outer, IpProto::udp);
+  store(at, be16(checksum == 0 ? 0xffff : checksum));
+}
+
+void set_tcp_checksum(Bytes& packet) {
+  const Family family = packet[0] >> 4 == 4 ? Family::ipv4 : Family::ipv6;
+  const std::size_t tcp_at = family == Family::ipv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  std::uint8_t* at = packet.data() + tcp_at + offsetof(TcpHeader, checksum);
+  store(at, Be16{});
+  store(at, be16(transport_checksum(packet, tcp_at, family, IpProto::tcp)));
 }
 
 Bytes client_packet(Family family, std::size_t payload_bytes) {
@@ -162,6 +177,25 @@ Bytes encapsulated(const Mix& mix, const Bytes& packet) {
                             .protocol = be16(static_cast<std::size_t>(is_ipv4 ? EtherType::ipv4 : EtherType::ipv6))});
   frame.insert(frame.end(), packet.begin(), packet.end());
   if (mix.has_udp() && mix.outer == Family::ipv6) set_udp_checksum(frame, mix);
+  return frame;
+}
+
+Bytes encapsulated(const Mix& mix, const Bytes& packet, const std::vector<IpAddress>& hops, Generation generation) {
+  Bytes list(hop_list_bytes(mix.outer, hops.size(), generation));
+  write_hop_list(list.data(), mix.outer, hops, generation);
+  Bytes frame = encapsulated(mix, packet);
+  frame[mix.gue_at()] = gue_hlen(static_cast<std::uint16_t>(list.size()));
+  frame.insert(frame.begin() + static_cast<std::ptrdiff_t>(mix.inner_at()), list.begin(), list.end());
+  const std::size_t udp_bytes = frame.size() - mix.payload_at();
+  store(frame.data() + mix.payload_at() + offsetof(UdpHeader, length), be16(udp_bytes));
+  std::uint8_t* outer = frame.data() + kEthernetBytes;
+  if (mix.outer == Family::ipv4) {
+    store(outer + offsetof(Ipv4Header, total_length), be16(sizeof(Ipv4Header) + udp_bytes));
+    set_ipv4_checksum(outer);
+  } else {
+    store(outer + offsetof(Ipv6Header, payload_length), be16(udp_bytes));
+    set_udp_checksum(frame, mix);
+  }
   return frame;
 }
 

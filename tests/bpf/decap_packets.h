@@ -9,6 +9,7 @@
 
 #include "guideway/abi/backend_decap.h"
 #include "guideway/address.h"
+#include "guideway/units.h"
 #include "guideway/wire.h"
 
 namespace guideway::bpf {
@@ -26,6 +27,8 @@ IpAddress load_balancer(Family family);
 IpAddress backend(Family family);
 
 void set_ipv4_checksum(std::uint8_t* header);
+// Of the TCP segment that is the payload of an IP packet without options or extension headers.
+void set_tcp_checksum(Bytes& packet);
 
 // What a client sent: an IP packet with bytes in it that are all different from their neighbours.
 Bytes client_packet(Family family, std::size_t payload_bytes = 31);
@@ -61,10 +64,16 @@ struct Mix {
   }
 };
 
+// RFC 768; RFC 8200, section 8.1. REQUIRES: the mix has UDP, and `frame` is complete.
+void set_udp_checksum(Bytes& frame, const Mix& mix);
+
 // All sixteen.
 std::vector<Mix> all_mixes();
 
 // Outer headers as docs/packet_policy.md, section 6, has them, but for the traffic class, which is 0.
 Bytes encapsulated(const Mix& mix, const Bytes& packet);
+
+// The same with a hop list (docs/second_chance.md). REQUIRES: the mix is of gue0; hops are of the outer family.
+Bytes encapsulated(const Mix& mix, const Bytes& packet, const std::vector<IpAddress>& hops, Generation generation);
 
 }  // namespace guideway::bpf
