@@ -17,6 +17,7 @@ demo=(iproute2 iputils-ping ethtool procps curl jq nginx-light bird2 python3)
 tests=(dpdk-dev   # dpdk-testpmd: another program's view of the steering
   libclang-rt-14-dev   # libFuzzer, ASan and UBSan of clang, for the fuzz targets
   valgrind   # counts instructions, for the suite perf
+  clang-19   # BPF programs once more: the verifier has to take what a newer compiler makes of them
   python3-scapy spin gcc clang-format-14 clang-tidy-14 shellcheck nftables tcpdump socat netcat-openbsd)
 perf=(dpdk-dev nftables openvswitch-switch-dpdk haproxy wrk   # what perf/end_to_end compares with, and its TCP load
   python3-matplotlib)   # plots of a full perf/run.sh
