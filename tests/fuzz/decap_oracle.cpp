@@ -23,6 +23,7 @@ struct Outer {
   std::size_t end = 0;  // of the packet, as the header says
   bool is_fragment = false;
   bool is_later_fragment = false;
+  std::optional<HopList> hops;
 };
 
 std::optional<Outer> read_outer(BytesView frame) {
@@ -91,10 +92,17 @@ std::optional<guideway_decap_counter> open_gue(BytesView frame, Outer& outer) {
     outer.protocol = gue[0] >> 4 == 4 ? kIpip : kIpv6;
     return std::nullopt;
   }
-  const bool known = gue[0] == 0 && gue[2] == 0 && gue[3] == 0 && (gue[1] == kIpip || gue[1] == kIpv6);
-  if (!known) return GUIDEWAY_DECAP_UNSUPPORTED;
+  if (gue[0] > 31 || gue[2] != 0 || gue[3] != 0) return GUIDEWAY_DECAP_UNSUPPORTED;
   outer.protocol = gue[1];
   outer.at += 4;
+  const std::size_t words = gue[0];
+  if (words > 0) {
+    const HopListRead read = read_hop_list(frame, outer.at, words, outer.end, outer.family);
+    if (read.problem) return read.problem;
+    outer.hops = read.list;
+    outer.at += 4 * words;
+  }
+  if (outer.protocol != kIpip && outer.protocol != kIpv6) return GUIDEWAY_DECAP_UNSUPPORTED;
   return std::nullopt;
 }
 
@@ -105,6 +113,10 @@ std::optional<guideway_decap_counter> open_gre(BytesView frame, Outer& outer) {
   outer.protocol = type == 0x0800 ? kIpip : kIpv6;
   outer.at += 4;
   return std::nullopt;
+}
+
+std::size_t inner_end(BytesView frame, const Outer& outer) {
+  return outer.at + (outer.protocol == kIpip ? be16(frame, outer.at + 2) : 40 + be16(frame, outer.at + 4));
 }
 
 bool is_inner_sound(BytesView frame, const Outer& outer) {
@@ -133,9 +145,28 @@ void set_ecn(Bytes& packet, unsigned ecn) {
   store(&packet[10], Be16::from_host(static_cast<std::uint16_t>(0xffff ^ sum)));
 }
 
+// Of a packet that is taken for ours.
+guideway_decap_counter accepted_from(std::uint8_t carrier) {
+  return carrier == kUdp ? GUIDEWAY_DECAP_GUE : carrier == kGre ? GUIDEWAY_DECAP_GRE : GUIDEWAY_DECAP_IPIP;
+}
+
+Decapsulated unpacked(BytesView frame, const Outer& outer, guideway_decap_counter counter) {
+  Bytes packet(frame.begin() + static_cast<std::ptrdiff_t>(outer.at), frame.end());
+  const unsigned inner_ecn = outer.protocol == kIpip ? packet[1] & 3U : packet[1] >> 4 & 3U;
+  seen_ecn[outer.protocol == kIpip ? 0 : 1][inner_ecn][outer.ecn] = 1;
+  const unsigned ecn = kEcn[inner_ecn][outer.ecn];
+  if (ecn == 4) return drop(GUIDEWAY_DECAP_CONGESTION);
+  set_ecn(packet, ecn);
+  Bytes whole(frame.begin(), frame.begin() + kEthernetBytes);
+  store(&whole[12], Be16::from_host(outer.protocol == kIpip ? 0x0800 : 0x86dd));
+  whole.insert(whole.end(), packet.begin(), packet.end());
+  return {counter, whole};
+}
+
 }  // namespace
 
-Decapsulated decapsulate(BytesView frame, const bpf::DecapSettings& settings) {
+Decapsulated decapsulate(BytesView frame, const bpf::DecapSettings& settings,
+                         const std::vector<KnownGeneration>& known) {
   auto outer = read_outer(frame);
   // An IPv6 address that happens to be IPv4-mapped is none of IPv4.
   const auto is_mapped = [&](const IpAddress& address) { return outer->family == Family::ipv6 && address.is_v4(); };
@@ -158,16 +189,11 @@ Decapsulated decapsulate(BytesView frame, const bpf::DecapSettings& settings) {
   if (problem) return drop(*problem);
   if (!is_inner_sound(frame, *outer)) return drop(GUIDEWAY_DECAP_MALFORMED);
 
-  Bytes packet(frame.begin() + static_cast<std::ptrdiff_t>(outer->at), frame.end());
-  const unsigned inner_ecn = outer->protocol == kIpip ? packet[1] & 3U : packet[1] >> 4 & 3U;
-  seen_ecn[outer->protocol == kIpip ? 0 : 1][inner_ecn][outer->ecn] = 1;
-  const unsigned ecn = kEcn[inner_ecn][outer->ecn];
-  if (ecn == 4) return drop(GUIDEWAY_DECAP_CONGESTION);
-  set_ecn(packet, ecn);
-  Bytes whole(frame.begin(), frame.begin() + kEthernetBytes);
-  store(&whole[12], Be16::from_host(outer->protocol == kIpip ? 0x0800 : 0x86dd));
-  whole.insert(whole.end(), packet.begin(), packet.end());
-  return {carrier == kUdp ? GUIDEWAY_DECAP_GUE : carrier == kGre ? GUIDEWAY_DECAP_GRE : GUIDEWAY_DECAP_IPIP, whole};
+  if (!outer->hops) return unpacked(frame, *outer, accepted_from(carrier));
+  const Inner inner{.at = outer->at, .end = inner_end(frame, *outer), .is_ipv4 = outer->protocol == kIpip};
+  const Chance chance = second_chance(frame, outer->family, *outer->hops, inner, settings, known);
+  if (chance.counter < GUIDEWAY_DECAP_PASSED) return unpacked(frame, *outer, chance.counter);
+  return {chance.counter, chance.passed_on};
 }
 
 }  // namespace guideway::fuzz

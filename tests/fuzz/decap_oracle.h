@@ -3,15 +3,17 @@
 #pragma once
 
 #include "bpf/decap_program.h"
+#include "tests/fuzz/hop_oracle.h"
 #include "tests/fuzz/ip_packet.h"
 
 namespace guideway::fuzz {
 
 struct Decapsulated {
   guideway_decap_counter counter;
-  Bytes frame;  // what the stack gets; empty: nothing
+  Bytes frame;  // what the stack gets, or the next hop; empty: nothing
 };
 
-Decapsulated decapsulate(BytesView frame, const bpf::DecapSettings& settings);
+Decapsulated decapsulate(BytesView frame, const bpf::DecapSettings& settings,
+                         const std::vector<KnownGeneration>& known);
 
 }  // namespace guideway::fuzz

@@ -112,6 +112,28 @@ void write_decapsulation_seeds(const std::vector<PacketCase>& cases, const std::
               encapsulated(mix, inner_ecn, outer_ecn));
 }
 
+IpAddress hop(Family outer) {
+  return bpf::ip(outer == Family::ipv4 ? "10.3.0.4" : "2001:db8:3::4");
+}
+
+// Segments and SYNs with lists of none, one and three hops, one of them the backend itself, of tables old and new.
+void write_hop_list_seeds(const std::filesystem::path& out) {
+  for (const bpf::Mix& mix : bpf::all_mixes()) {
+    if (mix.encap != Encap::gue0) continue;
+    const std::vector<IpAddress> lists[] = {
+        {}, {hop(mix.outer)}, {bpf::backend(mix.outer)}, {hop(mix.outer), bpf::backend(mix.outer), hop(mix.outer)}};
+    for (const auto& hops : lists)
+      for (const std::uint64_t generation : {0U, 999U, 1001U})
+        for (const std::uint8_t flags : {kTcpSyn, kTcpAck}) {
+          Bytes packet = bpf::client_packet(mix.inner, sizeof(TcpHeader));
+          packet[packet.size() - sizeof(TcpHeader) + offsetof(TcpHeader, flags)] = flags;
+          write(out / (mix.name() + "_hops_" + std::to_string(hops.size()) + "_" + std::to_string(generation) + "_" +
+                       std::to_string(flags) + (hops == lists[2] ? "_own" : "")),
+                bpf::encapsulated(mix, packet, hops, Generation{generation}));
+        }
+  }
+}
+
 struct Runs {
   const char* name;
   std::vector<Bytes> runs;
@@ -148,6 +170,7 @@ void write_all(const std::filesystem::path& cases_directory, const std::filesyst
       for (std::uint8_t client = 0; client < kClients; client++)
         write(out / target / (packet_case.name + "_" + std::to_string(client)), arrivals_of(packet_case, client));
   write_decapsulation_seeds(cases, out / "decapsulation");
+  write_hop_list_seeds(out / "decapsulation");
   for (const Runs& seed : fragment_runs()) {
     Bytes input;
     for (const Bytes& run : seed.runs) input.insert(input.end(), run.begin(), run.end());
