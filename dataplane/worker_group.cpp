@@ -2,8 +2,12 @@
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
+#include <sys/prctl.h>
+
+#include <thread>
 
 #include "dataplane/eal.h"
+#include "dataplane/idle_sleep.h"
 #include "dataplane/log.h"
 #include "dataplane/start_error.h"
 
@@ -20,12 +24,19 @@ class TscClock {
   double ns_per_cycle_ = 1e9 / static_cast<double>(rte_get_tsc_hz());
 };
 
+// Grows whenever a turn brought packets, from the network or the kernel.
+std::uint64_t received(const WorkerBlock& block) {
+  const auto value = [&](Counter counter) { return block.counters[index(counter)].load(std::memory_order_relaxed); };
+  return value(Counter::bursts) + value(Counter::from_kernel_packets);
+}
+
 }  // namespace
 
 // What a worker's thread needs.
 struct WorkerGroup::Seat {
   WorkerId id;
   WorkerSettings settings;
+  IdleSleep idle;
   std::vector<WorkerPort> ports;
   WorkerStats stats;
   shm::Gatekeeper& gatekeeper;
@@ -35,10 +46,11 @@ struct WorkerGroup::Seat {
 WorkerGroup::WorkerGroup(const config::Dataplane& config, const PortSet& ports, StatsSegment& stats,
                          shm::Gatekeeper& gatekeeper)
     : heartbeat_timeout_(config.heartbeat_timeout) {
+  const IdleSleep idle{std::chrono::microseconds(config.idle_sleep_us)};
   const WorkerSettings settings{config.echo_per_second, config.errors_per_second};
   for (std::uint32_t w = 0; w < config.worker_cores.size(); w++)
     seats_.push_back(std::make_unique<Seat>(
-        Seat{WorkerId{w}, settings, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
+        Seat{WorkerId{w}, settings, idle, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
 }
 
 WorkerGroup::~WorkerGroup() {
@@ -46,11 +58,18 @@ WorkerGroup::~WorkerGroup() {
 }
 
 int WorkerGroup::work(void* argument) {
-  const Seat& seat = *static_cast<const Seat*>(argument);
+  Seat& seat = *static_cast<Seat*>(argument);
   auto reader = seat.gatekeeper.worker(seat.id);
   const TscClock clock;
   Worker worker(seat.ports, seat.stats, seat.settings);
-  while (!seat.stop.load(std::memory_order_relaxed)) worker.poll(reader.follow(), clock.now());
+  // The kernel rounds sleeps up by 50 us unless told otherwise.
+  if (seat.idle.enabled()) prctl(PR_SET_TIMERSLACK, 1UL);
+  while (!seat.stop.load(std::memory_order_relaxed)) {
+    worker.poll(reader.follow(), clock.now());
+    if (!seat.idle.enabled()) continue;
+    if (const auto sleep = seat.idle.after_turn(received(*seat.stats.block)); sleep.count() > 0)
+      std::this_thread::sleep_for(sleep);
+  }
   reader.detach();
   return 0;
 }

@@ -51,6 +51,7 @@ struct Dataplane {  // [dataplane]
   std::uint32_t backends_max = 32768;
   std::uint32_t echo_per_second = 1000;    // of each worker: echo requests answered
   std::uint32_t errors_per_second = 1000;  // of each worker: resets and ICMP errors sent
+  std::uint32_t idle_sleep_us = 0;         // a worker without packets sleeps for so long at a time; 0: never
   Milliseconds heartbeat_timeout{1000};    // a worker silent for longer counts as dead: VIPs are withdrawn
   std::vector<Port> ports;
   friend bool operator==(const Dataplane&, const Dataplane&) = default;

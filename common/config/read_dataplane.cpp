@@ -16,7 +16,8 @@ constexpr std::uint32_t kCoreMax = 1023;
 constexpr std::uint16_t kVlanMin = 1;  // IEEE 802.1Q, table 9-2: 0 and 4095 are no VLANs
 constexpr std::uint16_t kVlanMax = 4094;
 constexpr std::uint32_t kPerSecondMax = 10'000'000;
-constexpr std::size_t kInterfaceNameMax = 15;  // IFNAMSIZ - 1
+constexpr std::uint32_t kIdleSleepMax_us = 1000;  // 1024 descriptors last that long at a million packets per second
+constexpr std::size_t kInterfaceNameMax = 15;     // IFNAMSIZ - 1
 
 // "auto", "steer", "copy", "none", or a DPDK device that the kernel has the other end of.
 std::optional<std::string> kernel_path(const Field& field) {
@@ -129,6 +130,7 @@ void read_dataplane(Section& root, Dataplane& dataplane) {
     section.optional("backends_max", dataplane.backends_max, integer(1U, 1U << 20));
     section.optional("echo_per_second", dataplane.echo_per_second, integer(0U, kPerSecondMax));
     section.optional("errors_per_second", dataplane.errors_per_second, integer(0U, kPerSecondMax));
+    section.optional("idle_sleep_us", dataplane.idle_sleep_us, integer(0U, kIdleSleepMax_us));
     section.optional("heartbeat_timeout", dataplane.heartbeat_timeout, duration(100ms, 60s));
     read_ports(section, dataplane.ports);
   });

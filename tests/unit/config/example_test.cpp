@@ -79,6 +79,7 @@ TEST(Example, WritesDefaultsAsTheyAre) {
   EXPECT_EQ(full->dataplane.backends_max, minimal->dataplane.backends_max);
   EXPECT_EQ(full->dataplane.echo_per_second, minimal->dataplane.echo_per_second);
   EXPECT_EQ(full->dataplane.errors_per_second, minimal->dataplane.errors_per_second);
+  EXPECT_EQ(full->dataplane.idle_sleep_us, minimal->dataplane.idle_sleep_us);
   EXPECT_EQ(full->dataplane.heartbeat_timeout, minimal->dataplane.heartbeat_timeout);
   EXPECT_EQ(full->dataplane.ports[0].kernel, minimal->dataplane.ports[0].kernel);
   const HealthCheck& check = full->health_checks[0].name == "http" ? full->health_checks[0] : full->health_checks[1];

@@ -47,6 +47,8 @@ constexpr Mistake kMistakes[] = {
     {"integer_from_table", "vips_max = {}\n", "1:12 error: vips_max wants an integer, found a table\n"},
     {"integer_huge", "vips_max = 9223372036854775807\n",
      "1:12 error: vips_max must be between 1 and 1048576, not 9223372036854775807\n"},
+    {"idle_sleep_too_long", "idle_sleep_us = 1001\n",
+     "1:17 error: idle_sleep_us must be between 0 and 1000, not 1001\n"},
     {"duration_without_unit", "heartbeat_timeout = \"5\"\n",
      "1:21 error: heartbeat_timeout has no unit; write ms, s, m or h behind the number\n"},
     {"duration_bad_unit", "heartbeat_timeout = \"5sec\"\n",
