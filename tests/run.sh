@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, runs the tests:  tests/run.sh [SUITE …]
-# Suites: unit shm bpf packet e2e fuzz perf lint; none named: all. The last line is "N passed, N failed, N skipped"; the exit
-# code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread builds
-# with a sanitizer, in build-address-undefined or build-thread; tests/sanitize.sh does so with the suites and the
-# sanitizer's options that go together. FUZZ_SECONDS=60 is how long each fuzz target runs.
+# Installs what is missing, builds, runs the tests:  tests/run.sh [--quick] [SUITE …]
+# Suites: unit shm bpf packet e2e continuity fuzz perf lint; none named: all. The last line is "N passed, N failed, N skipped";
+# the exit code is 0 only if nothing failed. BUILD=DIR uses another build directory, SANITIZE=address,undefined or thread
+# builds with a sanitizer, in build-address-undefined or build-thread; tests/sanitize.sh does so with the suites and the
+# sanitizer's options that go together. FUZZ_SECONDS=60 is how long each fuzz target runs. --quick: suite continuity in
+# about a minute; CONTINUITY_CONNECTIONS=2000 is how many connections each of its events has (docs/continuity.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for suite in "$@"; do
-  case $suite in
-    unit | shm | bpf | packet | e2e | fuzz | perf | lint) ;;
-    -h | --help) sed -n '2,7s/^# \?//p' "$0"; exit 0 ;;
-    *) echo "tests/run.sh: no suite '$suite'; there are: unit shm bpf packet e2e fuzz perf lint" >&2; exit 2 ;;
+suites=()
+for argument in "$@"; do
+  case $argument in
+    unit | shm | bpf | packet | e2e | continuity | fuzz | perf | lint) suites+=("$argument") ;;
+    --quick) export CONTINUITY=quick ;;
+    -h | --help) sed -n '2,8s/^# \?//p' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: no suite '$argument'; there are: unit shm bpf packet e2e continuity fuzz perf lint" >&2; exit 2 ;;
   esac
 done
 
@@ -26,11 +29,14 @@ if [ "$sanitize" != none ]; then optimization=0 patience=10; fi
   >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
 rm -f "$build.log"
 ninja -C "$build" --quiet
-if [ $# -eq 0 ] || [[ " $* " = *" fuzz "* ]]; then ninja -C "$build" --quiet fuzz; fi # not part of the default build
+if [ ${#suites[@]} -eq 0 ] || [[ " ${suites[*]} " = *" fuzz "* ]]; then
+  ninja -C "$build" --quiet fuzz # not part of the default build
+fi
 
-suites=()
-for suite in "$@"; do suites+=(--suite "$suite"); done
 log=$build/meson-logs/testlog.junit.xml
-rm -f "$log"
-meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "$patience" "${suites[@]}" || true
+CONTINUITY_REPORT=$(realpath "$build")/meson-logs/continuity.txt
+export CONTINUITY_REPORT
+rm -f "$log" "$CONTINUITY_REPORT"
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "$patience" "${suites[@]/#/--suite=}" || true
+[ ! -s "$CONTINUITY_REPORT" ] || cat "$CONTINUITY_REPORT"
 exec python3 tests/lib/summary.py "$log"

@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# No change breaks a connection: thousands of TCP connections of the kernel's, through everything an operator does and
+# everything that dies. docs/continuity.md explains the method and the report.
+#   continuity_test.sh BUILD_DIR
+# CONTINUITY=quick: the controls and some events. CONTINUITY_CONNECTIONS=2000, CONTINUITY_LBS=3: the size.
+# CONTINUITY_EVENTS="drain_1 ipip_drain_1": only these. CONTINUITY_REPORT=FILE gets the report.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../e2e/lib.sh
+. "$here/../e2e/lib.sh"
+# shellcheck source=lab.sh
+. "$here/lab.sh"
+# shellcheck source=stand_in.sh
+. "$here/stand_in.sh"
+# shellcheck source=measure.sh
+. "$here/measure.sh"
+
+# How many connections an event may break, old and new, per mille of its population; one that is not named: none.
+declare -A COLLATERAL_MAX=(
+  [add_1_of_10]=150
+  [drain_1]=150
+  [drain_3_and_remove_them]=400
+  [halve_5_weights]=250
+  [rolling_restart]=600
+  [lb_removed_in_the_middle_of_a_drain]=150
+  [that_under_a_syn_flood]=150
+)
+
+# Controls: the harness is void unless they come out so.
+
+nothing_happens() {
+  watch
+  sleep 2
+  judge
+}
+
+hash_mod_n_breaks_9_of_10() {
+  ENCAP=none
+  watch stand_in
+  balance_over "${backends[@]:1}"
+  witness
+  is_about collateral 900
+}
+
+# A third of the connections meet a dead LB, and nobody tells the router.
+a_dead_lb_that_is_not_withdrawn_stalls_its_share() {
+  watch
+  lab_signal lb1 dataplane KILL
+  sleep 4
+  witness
+  is_about stalled $((1000 / LBS))
+  [ "$(value failed_new)" -gt 0 ] || fail "new connections should fail, too: $(<"$work/client.json")"
+}
+
+# What an operator does.
+
+add_1_of_10() {
+  unset 'WEIGHT[10]'
+  watch
+  WEIGHT[10]=2
+  reload
+  judge
+}
+
+drain_1() {
+  watch
+  drain b1
+  judge
+}
+
+drain_3_and_remove_them() {
+  watch
+  drain b1 b2 b3
+  sleep 1
+  server_dies b1 b2 b3
+  remove b1 b2 b3
+  judge
+}
+
+halve_5_weights() {
+  watch
+  for i in 1 2 3 4 5; do WEIGHT[i]=1; done
+  reload
+  judge
+}
+
+rolling_restart() {
+  local backend
+  watch
+  for backend in "${backends[@]}"; do
+    drain "$backend"
+    sleep 0.5
+    server_dies "$backend"
+    remove "$backend"
+    server_returns "$backend"
+    bring_back "$backend"
+    sleep 0.5
+  done
+  judge
+}
+
+reload_of_an_unchanged_file() {
+  watch
+  reload
+  sleep 1
+  judge
+}
+
+# What dies.
+
+control_planes_killed() {
+  watch
+  each lbs controlplane_dies
+  sleep 2
+  each lbs controlplane_start
+  each lbs serves
+  judge
+}
+
+data_plane_killed_and_restarted() {
+  watch
+  lab_signal lb1 dataplane KILL
+  route_over "${lbs[@]:1}"
+  lab_wait 5 lab_stopped lb1 dataplane
+  dataplane_start lb1
+  serves lb1
+  sleep 0.5
+  route_over "${lbs[@]}"
+  judge
+}
+
+lb_removed_and_returned() {
+  watch
+  route_over "${lbs[@]:1}"
+  sleep 2
+  route_over "${lbs[@]}"
+  judge
+}
+
+# New connections after the drain are known to the LB that is lost, old ones to those that remain.
+lb_removed_in_the_middle_of_a_drain() {
+  NEW_PER_SECOND=500
+  watch
+  drain b1
+  sleep 1
+  route_over "${lbs[@]:1}"
+  sleep 1
+  judge
+}
+
+that_under_a_syn_flood() {
+  NEW_PER_SECOND=500
+  watch
+  lab_start client flood "$tools/syn_flood" "$LAB_VIP4" $PORT 5000
+  sleep 1
+  drain b1
+  sleep 1
+  route_over "${lbs[@]:1}"
+  sleep 1
+  lab_stop client flood
+  judge
+}
+
+# The steps.
+
+drain() { for_each_lb_and drain "$@"; }
+undrain() { for_each_lb_and undrain "$@"; }
+for_each_lb_and() {
+  local backend
+  for backend in "${@:2}"; do each lbs ctl_backend "$1" "$backend"; done
+}
+ctl_backend() { ctl "$3" "$1" "web/$2" >/dev/null; }
+
+remove() {
+  local backend
+  for backend in "$@"; do unset "WEIGHT[$(number_of "$backend")]"; done
+  reload
+}
+bring_back() {
+  WEIGHT[$(number_of "$1")]=2
+  reload
+  undrain "$1"
+}
+reload() { each lbs reload_lb; }
+reload_lb() {
+  config_of "$1" >"$LAB_DIR/$1/run/guideway.toml"
+  lab_exec "$1" curl -sSf -X POST --unix-socket /run/guideway/control.sock http://guideway/api/v1/reload >/dev/null
+  serves "$1"
+}
+
+server_dies() {
+  local backend
+  for backend in "$@"; do
+    client gone "$(number_of "$backend")" >/dev/null
+    lab_stop "$backend" server KILL
+  done
+}
+server_returns() {
+  server_start "$1"
+  client back "$(number_of "$1")" >/dev/null
+}
+controlplane_dies() { lab_stop "$1" controlplane KILL; }
+
+# The same with IPIP, which can take no hops along.
+for event in add_1_of_10 drain_1 drain_3_and_remove_them halve_5_weights rolling_restart \
+  lb_removed_in_the_middle_of_a_drain; do
+  eval "ipip_$event() { ENCAP=ipip; $event; }"
+done
+
+quick=(nothing_happens hash_mod_n_breaks_9_of_10 add_1_of_10 drain_1 data_plane_killed_and_restarted
+  lb_removed_in_the_middle_of_a_drain)
+full=(nothing_happens hash_mod_n_breaks_9_of_10 a_dead_lb_that_is_not_withdrawn_stalls_its_share add_1_of_10 drain_1 drain_3_and_remove_them halve_5_weights
+  rolling_restart reload_of_an_unchanged_file control_planes_killed data_plane_killed_and_restarted
+  lb_removed_and_returned lb_removed_in_the_middle_of_a_drain that_under_a_syn_flood ipip_add_1_of_10 ipip_drain_1
+  ipip_drain_3_and_remove_them ipip_halve_5_weights ipip_rolling_restart ipip_lb_removed_in_the_middle_of_a_drain)
+# Others on the same cores must not be what stalls a connection.
+renice -n -20 $$ >/dev/null
+
+events=("${full[@]}")
+[ "${CONTINUITY:-}" != quick ] || events=("${quick[@]}")
+[ -z "${CONTINUITY_EVENTS:-}" ] || read -ra events <<<"$CONTINUITY_EVENTS"
+
+cases "${events[@]}"
+failed=$?
+report >"${CONTINUITY_REPORT:-$work/report}"
+sed 's/^/# /' "${CONTINUITY_REPORT:-$work/report}"
+[ $failed -eq 0 ]
