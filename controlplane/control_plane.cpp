@@ -54,12 +54,14 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       loaded_at_(started_),
       intents_file_(config_->control.state_dir),
       intents_(intents_file_.load(intents_warning_)),
+      eras_(config_->control.state_dir, eras_warning_),
       publisher_(
           loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
       next_hops_(loop, [this] { publisher_.request(); }),
       stats_timer_(loop, [this] { sample_stats(); }),
       offer_timer_(loop, [this] { offer_tables(); }),
+      settle_timer_(loop, [this] { publisher_.request(); }),
       link_(
           loop, config_->control.run_dir + "/dataplane.sock", [this] { connected(); },
           [this] {
@@ -69,7 +71,8 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
           }) {}
 
 void ControlPlane::start() {
-  if (!intents_warning_.empty()) log(Level::warning, "{}", intents_warning_);
+  for (const std::string& warning : {intents_warning_, eras_warning_})
+    if (!warning.empty()) log(Level::warning, "{}", warning);
   follow_config();
   publisher_.publish_now();
   link_.start();
@@ -79,6 +82,7 @@ void ControlPlane::start() {
 // ---- configuration and intents -------------------------------------------------------------------------------------
 
 void ControlPlane::follow_config() {
+  eras_.set_window(config_->flows.settle_after);
   std::vector<ServiceKey> services;
   for (const config::Vip& vip : config_->vips) services.push_back(key_of(vip));
   std::vector<BackendKey> backends;
@@ -139,7 +143,30 @@ DesiredTables ControlPlane::decide_now() {
   desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
                      vip_indices_, backend_indices_});
   note_states();
+  // Without a segment to publish to nothing of this comes into force, and health is not known yet.
+  if (publisher_.writer() != nullptr) remember_eras();
   return desired_.tables;
+}
+
+// Each pool's weights begin an era if they are new; the eras before make its slot history.
+void ControlPlane::remember_eras() {
+  const EraTime now = std::chrono::floor<std::chrono::milliseconds>(system_clock::now());
+  std::vector<std::string> names;
+  for (std::size_t p = 0; p < config_->pools.size(); p++) {
+    DesiredPool& pool = desired_.tables.pools[p];
+    const std::string& name = names.emplace_back(config_->pools[p].name);
+    try {
+      eras_.note(name, pool.slot_count, weights_of(pool), now);
+    } catch (const std::system_error& error) {
+      if (eras_warning_.empty()) log(Level::error, "{}", error.what());
+      eras_warning_ =
+          std::string(error.what()) + ": after a restart of the control plane connections of moved slots break";
+    }
+    pool.past = eras_.past(name, now);
+  }
+  eras_.keep_only(names);
+  settle_timer_.stop();
+  if (const auto next = eras_.next_change(now)) settle_timer_.start(*next - now);
 }
 
 void ControlPlane::note_states() {
@@ -341,6 +368,7 @@ std::vector<std::string> ControlPlane::warnings() const {
   std::vector<std::string> warnings;
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
   if (!intents_warning_.empty()) warnings.push_back(intents_warning_);
+  if (!eras_warning_.empty()) warnings.push_back(eras_warning_);
   for (const std::string& warning : restart_warnings()) warnings.push_back(warning);
   add_dataplane_warnings(warnings);
   if (publisher_.waits_for_room())

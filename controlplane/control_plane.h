@@ -18,6 +18,7 @@
 #include "common/config/load.h"
 #include "controlplane/dataplane_link.h"
 #include "controlplane/desired_state.h"
+#include "controlplane/eras.h"
 #include "controlplane/health/health_checker.h"
 #include "controlplane/intents.h"
 #include "controlplane/live_tables.h"
@@ -77,6 +78,7 @@ class ControlPlane {
  private:
   void follow_config();
   DesiredTables decide_now();
+  void remember_eras();
   void note_states();
   void note_announcements();
   void connected();
@@ -105,6 +107,8 @@ class ControlPlane {
   IntentsFile intents_file_;
   Intents intents_;
   std::string intents_warning_;
+  std::string eras_warning_;
+  Eras eras_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
   DesiredState desired_;
@@ -120,6 +124,7 @@ class ControlPlane {
   std::string offer_error_;
   Timer stats_timer_;
   Timer offer_timer_;
+  Timer settle_timer_;  // when the next era is forgotten
   DataplaneLink link_;
 };
 

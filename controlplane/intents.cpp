@@ -1,14 +1,10 @@
 #include "controlplane/intents.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <system_error>
+#include <stdexcept>
 
-#include "common/descriptor.h"
+#include "controlplane/durable_file.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -16,10 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
-
-[[noreturn]] void fail(const std::string& what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
 
 std::string to_json_text(const Intents& intents) {
   json list = json::array();
@@ -52,42 +44,17 @@ Intents parse(const std::string& text) {
   return intents;
 }
 
-std::string read_all(int fd, const std::string& path) {
-  std::string text;
-  char part[4096];
-  for (;;) {
-    const ssize_t n = read(fd, part, sizeof part);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot read " + path);
-    if (n == 0) return text;
-    text.append(part, static_cast<std::size_t>(n));
-  }
-}
-
-void write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t n = write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write " + path);
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 }  // namespace
 
-IntentsFile::IntentsFile(const std::string& state_dir) : directory_(state_dir), path_(state_dir + "/intents.json") {
+IntentsFile::IntentsFile(const std::string& state_dir) : path_(state_dir + "/intents.json") {
   std::filesystem::create_directories(state_dir);
 }
 
 Intents IntentsFile::load(std::string& warning) const {
-  const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) {
-    if (errno == ENOENT) return {};
-    fail("cannot open " + path_);
-  }
-  const std::string text = read_all(file.get(), path_);
+  const std::optional<std::string> text = read_whole(path_);
+  if (!text) return {};
   try {
-    return parse(text);
+    return parse(*text);
   } catch (const std::exception& error) {
     const std::string aside = path_ + ".bad";
     std::filesystem::rename(path_, aside);
@@ -98,16 +65,7 @@ Intents IntentsFile::load(std::string& warning) const {
 }
 
 void IntentsFile::store(const Intents& intents) const {
-  const std::string aside = path_ + ".new";
-  {
-    const Descriptor file(open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file.valid()) fail("cannot create " + aside);
-    write_all(file.get(), to_json_text(intents), aside);
-    if (fsync(file.get()) != 0) fail("cannot sync " + aside);
-  }
-  if (rename(aside.c_str(), path_.c_str()) != 0) fail("cannot rename " + aside + " to " + path_);
-  const Descriptor directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid() || fsync(directory.get()) != 0) fail("cannot sync " + directory_);
+  replace_durably(path_, to_json_text(intents));
 }
 
 }  // namespace guideway::controlplane

@@ -45,7 +45,6 @@ class IntentsFile {
   void store(const Intents& intents) const;
 
  private:
-  std::string directory_;
   std::string path_;
 };
 

@@ -87,6 +87,12 @@ std::vector<std::uint32_t> LiveTables::owned_slots(const PoolView& pool) {
   return owned;
 }
 
+std::uint64_t LiveTables::owners_digest(const PoolView& pool) {
+  std::vector<SlotEntry> owners(pool.slots, pool.slots + pool.slot_count);
+  for (SlotEntry& entry : owners) entry &= kSlotOwnerMask;
+  return XXH3_64bits(owners.data(), owners.size() * sizeof(SlotEntry));
+}
+
 Inheritance inherit(const TablesView& view, const config::Config& config) {
   Inheritance inheritance;
   for (const VipRecord& vip : view.vips) inheritance.vip_indices.emplace(service_of(vip), vip.stats_index);

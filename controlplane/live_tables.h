@@ -21,6 +21,8 @@ class LiveTables {
 
   // How many slots each backend of a pool owns, by its position.
   static std::vector<std::uint32_t> owned_slots(const PoolView& pool);
+  // Equal on all load balancers with the same backends and the same view of their health.
+  static std::uint64_t owners_digest(const PoolView& pool);
 
  private:
   RootWord word_;

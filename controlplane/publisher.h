@@ -25,6 +25,10 @@ class Publisher {
   void publish_now();  // and whatever was requested with it
   bool waits_for_room() const { return no_room_; }
   std::uint64_t slots_digest() const { return slots_digest_; }
+  // Of the pool at this position, in the generation in force: slots with an owner that changed lately, and those of
+  // them with more living previous owners than are kept.
+  std::uint32_t unsettled_slots(std::size_t pool) const { return pool < slots_.size() ? slots_[pool].unsettled : 0; }
+  std::uint32_t crowded_slots(std::size_t pool) const { return pool < slots_.size() ? slots_[pool].crowded : 0; }
 
  private:
   std::function<DesiredTables()> desired_;
@@ -35,6 +39,10 @@ class Publisher {
   Timer reclaim_timer_;
   bool no_room_ = false;
   std::uint64_t slots_digest_ = 0;
+  struct Slots {
+    std::uint32_t unsettled, crowded;
+  };
+  std::vector<Slots> slots_;  // by pool
 };
 
 }  // namespace guideway::controlplane

@@ -75,8 +75,10 @@ struct alignas(kCacheLineBytes) Packet {
   // Set by classify, for fragments by reunite.
   VipId vip = VipId::none;
   PoolId pool = PoolId::none;
+  Tracking tracking{};  // of the VIP
 
   // Set by select.
+  bool has_hops = false;  // a hop list is to go with it
   const BackendRecord* backend = nullptr;
   std::uint64_t hash = 0;  // of its flow
 

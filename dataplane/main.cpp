@@ -18,7 +18,9 @@
 #include "dataplane/replay/replay.h"
 #include "dataplane/start_error.h"
 #include "dataplane/stats_segment.h"
+#include "dataplane/tsc_clock.h"
 #include "dataplane/worker_group.h"
+#include "dataplane/worker_settings.h"
 
 namespace guideway {
 namespace {
@@ -37,6 +39,17 @@ config::Config load(const Options& options) {
   if (!result.config) throw StartError("{} has errors, see above; nothing was started", options.config);
   if (options.no_huge) result.config->dataplane.hugepages = config::Hugepages::off;
   return *std::move(result.config);
+}
+
+FlowsFile open_flows(const config::Config& config, const TscClock& clock) {
+  FlowsFile flows(config.control.run_dir, static_cast<std::uint32_t>(config.dataplane.worker_cores.size()),
+                  config.flows.max_per_worker, flow_timeouts_of(config.flows),
+                  std::chrono::duration_cast<Seconds>(clock.now()));
+  if (!flows.trouble().empty())
+    log::warning("the flows that an earlier data plane remembered are lost: {}", flows.trouble());
+  else if (flows.taken_over() > 0)
+    log::info("took over {} flows of an earlier data plane", flows.taken_over());
+  return flows;
 }
 
 void run(const Options& options) {
@@ -60,9 +73,14 @@ void run(const Options& options) {
   stats.publish();
   // Beyond this point every port has a queue pair for every worker, and others may read the stats region.
 
+  const TscClock clock;
+  FlowsFile flows = open_flows(config, clock);
+  // Beyond this point what an earlier data plane remembered of flows is remembered here.
+
   shm::Gatekeeper gatekeeper(stats.header());
-  WorkerGroup workers(config.dataplane, ports, stats, gatekeeper);
-  MainLoop main_loop({config, signals, stats, handover, ports, gatekeeper, workers, options.wait_for_tables});
+  WorkerGroup workers(config, ports, stats, flows, gatekeeper);
+  MainLoop main_loop(
+      {config, signals, stats, handover, ports, flows, clock, gatekeeper, workers, options.wait_for_tables});
   log_dpdk_complaints();
   main_loop.run();
   // Beyond this point no worker runs; what was opened is closed in reverse order.

@@ -59,6 +59,7 @@ void MainLoop::turn(SteadyTime now) {
     links_watched_at_ = now;
   }
   parts_.stats.header().workers_alive.store(alive, std::memory_order_relaxed);
+  parts_.flows.set_clock(std::chrono::duration_cast<Seconds>(parts_.clock.now()));
   add(parts_.stats.header().main_heartbeat, 1);
 }
 

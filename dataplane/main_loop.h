@@ -10,9 +10,11 @@
 #include "common/shm/handover.h"
 #include "common/shm/tables_reader.h"
 #include "dataplane/announce/announcer.h"
+#include "dataplane/flows/flows_file.h"
 #include "dataplane/port_set.h"
 #include "dataplane/stats_segment.h"
 #include "dataplane/steering.h"
+#include "dataplane/tsc_clock.h"
 #include "dataplane/worker_group.h"
 
 namespace guideway {
@@ -37,6 +39,8 @@ class MainLoop {
     StatsSegment& stats;
     shm::HandoverServer& handover;
     const PortSet& ports;
+    FlowsFile& flows;
+    const TscClock& clock;  // the workers'
     shm::Gatekeeper& gatekeeper;
     WorkerGroup& workers;
     bool wait_for_tables;  // workers start when the first generation is in force

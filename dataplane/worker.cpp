@@ -15,10 +15,13 @@ std::uint32_t release_rest(Port& from, std::span<Packet* const> packets, std::ui
 
 }  // namespace
 
-Worker::Worker(std::span<const WorkerPort> ports, WorkerStats stats, const WorkerSettings& settings)
+Worker::Worker(std::span<const WorkerPort> ports, WorkerStats stats, std::span<FlowBucket> flows,
+               const WorkerSettings& settings)
     : ports_(ports),
       stats_(stats),
-      stages_{{}, {RateLimit(settings.echo_per_second), RateLimit(settings.errors_per_second)}} {
+      stages_{{},
+              {FlowTable(flows, stats.flows, settings.flow_timeouts)},
+              {RateLimit(settings.echo_per_second), RateLimit(settings.errors_per_second)}} {
   assert(ports.size() <= kPortsMax);
 }
 
@@ -37,7 +40,23 @@ void Worker::poll(const TablesView* view, Ns now) {
     poll_network(ingress, view, now);
     if (ports_[ingress].kernel != nullptr) poll_kernel(ports_[ingress]);
   }
+  stages_.tracker.flows.sweep(std::chrono::duration_cast<Seconds>(now));
+  report_flows();
   add(stats_.block->heartbeat, 1);
+}
+
+// What the flow table has counted, since it counts where the stages are.
+void Worker::report_flows() {
+  const auto set = [&](Counter counter, std::uint64_t n) {
+    stats_.block->counters[index(counter)].store(n, std::memory_order_relaxed);
+  };
+  const FlowTable::Usage& usage = stages_.tracker.flows.usage();
+  set(Counter::flows_remembered, usage.inserted);
+  set(Counter::flows_refused, usage.refused);
+  set(Counter::flows_evicted, usage.evicted);
+  set(Counter::flows_expired, usage.expired);
+  set(Counter::flows, usage.flows);
+  set(Counter::kept_flow_packets, stages_.tracker.kept_flows);
 }
 
 void Worker::poll_network(std::size_t ingress, const TablesView* view, Ns now) {

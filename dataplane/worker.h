@@ -43,12 +43,14 @@ struct PacketList {
 struct WorkerSettings {
   std::uint32_t echo_per_second = 1000;
   std::uint32_t errors_per_second = 1000;
+  FlowTimeouts flow_timeouts{};
 };
 
 class Worker {
  public:
-  // `ports`: in the order of the configuration, at most kPortsMax.
-  Worker(std::span<const WorkerPort> ports, WorkerStats stats, const WorkerSettings& settings);
+  // `ports`: in the order of the configuration, at most kPortsMax. `flows`: as FlowTable wants it.
+  Worker(std::span<const WorkerPort> ports, WorkerStats stats, std::span<FlowBucket> flows,
+         const WorkerSettings& settings);
   ~Worker();  // gives waiting packets back
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -71,6 +73,7 @@ class Worker {
   void send_replies(const WorkerPort& from);
   void hand_to_kernel(const WorkerPort& from);
   void release_dropped(const WorkerPort& from);
+  void report_flows();
   void count_sent(const Packet& packet, const TablesView& view);
   void count(Counter counter, std::uint64_t n) { add(stats_.block->counters[index(counter)], n); }
 

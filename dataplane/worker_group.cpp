@@ -1,6 +1,5 @@
 #include "dataplane/worker_group.h"
 
-#include <rte_cycles.h>
 #include <rte_launch.h>
 #include <sys/prctl.h>
 
@@ -10,19 +9,12 @@
 #include "dataplane/idle_sleep.h"
 #include "dataplane/log.h"
 #include "dataplane/start_error.h"
+#include "dataplane/tsc_clock.h"
+#include "dataplane/worker_settings.h"
 
 namespace guideway {
 
 namespace {
-
-// Time from the core's own counter, which costs no call to anybody.
-class TscClock {
- public:
-  Ns now() const { return Ns(static_cast<Ns::rep>(static_cast<double>(rte_rdtsc()) * ns_per_cycle_)); }
-
- private:
-  double ns_per_cycle_ = 1e9 / static_cast<double>(rte_get_tsc_hz());
-};
 
 // Grows whenever a turn brought packets, from the network or the kernel.
 std::uint64_t received(const WorkerBlock& block) {
@@ -39,18 +31,20 @@ struct WorkerGroup::Seat {
   IdleSleep idle;
   std::vector<WorkerPort> ports;
   WorkerStats stats;
+  std::span<FlowBucket> flows;
   shm::Gatekeeper& gatekeeper;
   const std::atomic<bool>& stop;
 };
 
-WorkerGroup::WorkerGroup(const config::Dataplane& config, const PortSet& ports, StatsSegment& stats,
+WorkerGroup::WorkerGroup(const config::Config& config, const PortSet& ports, StatsSegment& stats, FlowsFile& flows,
                          shm::Gatekeeper& gatekeeper)
-    : heartbeat_timeout_(config.heartbeat_timeout) {
-  const IdleSleep idle{std::chrono::microseconds(config.idle_sleep_us)};
-  const WorkerSettings settings{config.echo_per_second, config.errors_per_second};
-  for (std::uint32_t w = 0; w < config.worker_cores.size(); w++)
-    seats_.push_back(std::make_unique<Seat>(
-        Seat{WorkerId{w}, settings, idle, ports.of_worker(WorkerId{w}), stats.worker(WorkerId{w}), gatekeeper, stop_}));
+    : heartbeat_timeout_(config.dataplane.heartbeat_timeout) {
+  const IdleSleep idle{std::chrono::microseconds(config.dataplane.idle_sleep_us)};
+  const WorkerSettings settings = worker_settings_of(config);
+  for (std::uint32_t w = 0; w < config.dataplane.worker_cores.size(); w++)
+    seats_.push_back(
+        std::make_unique<Seat>(Seat{WorkerId{w}, settings, idle, ports.of_worker(WorkerId{w}),
+                                    stats.worker(WorkerId{w}), flows.worker(WorkerId{w}), gatekeeper, stop_}));
 }
 
 WorkerGroup::~WorkerGroup() {
@@ -61,7 +55,7 @@ int WorkerGroup::work(void* argument) {
   Seat& seat = *static_cast<Seat*>(argument);
   auto reader = seat.gatekeeper.worker(seat.id);
   const TscClock clock;
-  Worker worker(seat.ports, seat.stats, seat.settings);
+  Worker worker(seat.ports, seat.stats, seat.flows, seat.settings);
   // The kernel rounds sleeps up by 50 us unless told otherwise.
   if (seat.idle.enabled()) prctl(PR_SET_TIMERSLACK, 1UL);
   while (!seat.stop.load(std::memory_order_relaxed)) {

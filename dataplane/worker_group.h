@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/shm/tables_reader.h"
+#include "dataplane/flows/flows_file.h"
 #include "dataplane/port_set.h"
 #include "dataplane/stats_segment.h"
 
@@ -35,7 +36,8 @@ class HeartbeatWatch {
 class WorkerGroup {
  public:
   // All of them outlive the group.
-  WorkerGroup(const config::Dataplane& config, const PortSet& ports, StatsSegment& stats, shm::Gatekeeper& gatekeeper);
+  WorkerGroup(const config::Config& config, const PortSet& ports, StatsSegment& stats, FlowsFile& flows,
+              shm::Gatekeeper& gatekeeper);
   ~WorkerGroup();
 
   void start(SteadyTime now);

@@ -74,11 +74,12 @@ BENCHMARK(classify)->ArgNames({"ipv", "vips"})->ArgsProduct({{4, 6}, {1, 100, 10
 void select(benchmark::State& state) {
   const auto pools = static_cast<std::uint32_t>(state.range(1));
   const BenchTables tables({family_of(state), IpProto::tcp, Encap::ipip, pools, pools, kBackends});
+  Tracker tracker{FlowTable({}, {}, {})};
   Batches batches({family_of(state), TraceKind::tcp, kFlows, pools}, [&](Batch& batch) {
     guideway::parse(batch);
     guideway::classify(batch, tables.view());
   });
-  measure(state, batches, [&](Batch& batch) { guideway::select(batch, tables.view()); });
+  measure(state, batches, [&](Batch& batch) { guideway::select(batch, tables.view(), tracker, {}); });
 }
 BENCHMARK(select)->ArgNames({"ipv", "pools"})->ArgsProduct({{4, 6}, {1, 100}});
 
@@ -114,10 +115,11 @@ BENCHMARK(restore);
 void encap(benchmark::State& state) {
   const Encap kind = kEncaps[state.range(1)];
   const BenchTables tables({family_of(state), IpProto::tcp, kind, 1, 1, kBackends});
+  Tracker tracker{FlowTable({}, {}, {})};
   Batches batches({family_of(state), TraceKind::tcp, kFlows, 1}, [&](Batch& batch) {
     guideway::parse(batch);
     guideway::classify(batch, tables.view());
-    guideway::select(batch, tables.view());
+    guideway::select(batch, tables.view(), tracker, {});
   });
   Restored restored(batches);
   constexpr std::array<const char*, std::size(kEncaps)> kNames{"ipip", "gue0", "gue1", "gre", "l2dsr"};

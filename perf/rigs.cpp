@@ -62,7 +62,8 @@ class WorkerRig final : public Rig {
         block_(std::make_unique<WorkerBlock>()),
         vips_(tables.spec().vips),
         backends_(std::size_t{tables.spec().pools} * tables.spec().backends),
-        worker_({&port_, 1}, {block_.get(), vips_, backends_}, {}) {}
+        flows_of_backend_(backends_.size()),
+        worker_({&port_, 1}, {block_.get(), vips_, backends_, flows_of_backend_}, {}, {}) {}
   void poll() override { worker_.poll(&tables_.view(), now()); }
 
  private:
@@ -71,6 +72,7 @@ class WorkerRig final : public Rig {
   std::unique_ptr<WorkerBlock> block_;
   std::vector<Traffic> vips_;
   std::vector<Traffic> backends_;
+  std::vector<std::atomic<std::uint32_t>> flows_of_backend_;
   Worker worker_;
 };
 
@@ -88,13 +90,14 @@ class StagesRig final : public Rig {
   void run() {
     parse(batch_);
     if (last_ >= Stage::classify) classify(batch_, tables_.view());
-    if (last_ >= Stage::select) select(batch_, tables_.view());
+    if (last_ >= Stage::select) select(batch_, tables_.view(), tracker_, {});
     if (last_ >= Stage::encap) encap(batch_);
   }
 
   Port& port_;
   const BenchTables& tables_;
   Stage last_;
+  Tracker tracker_{FlowTable({}, {}, {})};
   Batch batch_;
 };
 

@@ -57,6 +57,17 @@ struct Dataplane {  // [dataplane]
   friend bool operator==(const Dataplane&, const Dataplane&) = default;
 };
 
+struct Flows {  // [flows]
+  std::uint32_t max_per_worker = 1 << 20;
+  // A flow that has been silent for longer is forgotten.
+  Milliseconds probation_timeout{30'000};  // only its SYN or QUIC Initial was seen
+  Milliseconds idle_timeout{7'500'000};    // TCP and QUIC; RFC 5382, REQ-5
+  Milliseconds closing_timeout{240'000};   // after a FIN or RST; RFC 5382, REQ-5
+  Milliseconds datagram_timeout{300'000};  // UDP; RFC 4787, REQ-5
+  Milliseconds settle_after{7'500'000};    // a slot is unsettled for so long after its owner has changed
+  friend bool operator==(const Flows&, const Flows&) = default;
+};
+
 struct FlowHash {           // [flow_hash]
   FlowHashSecret secret{};  // from key_file: 32 hex digits
   bool is_default = true;   // no key_file: a published key, fit for labs only
@@ -95,6 +106,10 @@ struct Pool {  // [pool.NAME]
   std::optional<std::uint8_t> dscp;  // of outer headers; none: copied from the inner one
   Oversize oversize = Oversize::fragment_outer;
   std::optional<std::size_t> health_check;  // position in Config::health_checks; none: always healthy
+  Scheduler scheduler = Scheduler::maglev;
+  std::uint8_t source_bits4 = 32;  // of a client's address, what "source-hash" hashes
+  std::uint8_t source_bits6 = 128;
+  bool second_chance = false;  // packets of unsettled slots carry their previous owners as hops
   std::vector<Backend> backends;
   std::optional<QuicLayouts> quic;  // how QUIC connection IDs name backends; none: they do not
 };
@@ -113,6 +128,7 @@ struct Vip {  // [vip.NAME]; several addresses or protocols in the file become s
   Echo echo = Echo::answer;
   Unserved unserved = Unserved::drop;
   NoBackend no_backend = NoBackend::drop;
+  Tracking tracking = Tracking::moved;
 };
 
 struct Bgp {  // [bgp]
@@ -139,6 +155,7 @@ struct Control {                                // [control]
 
 struct Config {
   Dataplane dataplane;
+  Flows flows;
   FlowHash flow_hash;
   std::vector<HealthCheck> health_checks;
   std::vector<Pool> pools;

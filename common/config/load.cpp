@@ -27,6 +27,7 @@ Config read_config(const Table& document, const std::string& directory, Review& 
   std::int64_t schema = kSchema;
   root.required("schema", schema, integer(kSchema, kSchema));
   read_dataplane(root, config.dataplane);
+  read_flows(root, config.flows);
   read_flow_hash(root, directory, config.flow_hash);
   read_health_checks(root, check_names, config.health_checks);
   read_pools(root, pool_names, check_names, directory, config);

@@ -127,7 +127,7 @@ void read_dataplane(Section& root, Dataplane& dataplane) {
     section.optional("rx_descriptors", dataplane.rx_descriptors, integer(64U, 32768U));
     section.optional("tx_descriptors", dataplane.tx_descriptors, integer(64U, 32768U));
     section.optional("vips_max", dataplane.vips_max, integer(1U, 1U << 20));
-    section.optional("backends_max", dataplane.backends_max, integer(1U, 1U << 20));
+    section.optional("backends_max", dataplane.backends_max, integer(1U, kDirectorySizeMax));
     section.optional("echo_per_second", dataplane.echo_per_second, integer(0U, kPerSecondMax));
     section.optional("errors_per_second", dataplane.errors_per_second, integer(0U, kPerSecondMax));
     section.optional("idle_sleep_us", dataplane.idle_sleep_us, integer(0U, kIdleSleepMax_us));

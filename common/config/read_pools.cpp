@@ -91,13 +91,32 @@ void read_encapsulation(Section& section, Pool& pool) {
                    choice<Oversize>({{"fragment", Oversize::fragment_outer},
                                      {"fragment-inner", Oversize::fragment_inner},
                                      {"drop", Oversize::drop}}));
+  section.optional("second_chance", pool.second_chance, boolean);
+  if (pool.second_chance && pool.encap != Encap::gue0)
+    section.review().error(section.place_of("second_chance"),
+                           "second_chance needs the private data of encap = \"gue\"; remove it, or use that");
   if (pool.encap == Encap::l2dsr && pool.dscp)
     section.review().error(section.place_of("dscp"),
                            "dscp is for outer headers, and encap = \"l2dsr\" has none; remove it");
 }
 
+void read_scheduler(Section& section, Pool& pool) {
+  section.optional("scheduler", pool.scheduler,
+                   choice<Scheduler>({{"maglev", Scheduler::maglev},
+                                      {"source-hash", Scheduler::source_hash},
+                                      {"round-robin", Scheduler::round_robin},
+                                      {"least-connections", Scheduler::least_connections}}));
+  section.optional("source_bits_ipv4", pool.source_bits4, integer<std::uint8_t>(1, 32));
+  section.optional("source_bits_ipv6", pool.source_bits6, integer<std::uint8_t>(1, 128));
+  for (const char* key : {"source_bits_ipv4", "source_bits_ipv6"})
+    if (section.has(key) && pool.scheduler != Scheduler::source_hash)
+      section.review().error(section.place_of(key),
+                             std::string(key) + " is for scheduler = \"source-hash\"; remove it, or choose that");
+}
+
 void read_pool(Section& section, Names& check_names, const std::string& directory, Pool& pool) {
   read_encapsulation(section, pool);
+  read_scheduler(section, pool);
   section.optional("slots", pool.slots, slot_count);
   section.optional("health_check", pool.health_check, check_names.reference());
   if (!section.has("backends")) section.missing("backends");

@@ -78,6 +78,31 @@ void read_policy(Section& section, Vip& vip) {
                    choice<NoBackend>({{"drop", NoBackend::drop}, {"reject", NoBackend::reject}}));
 }
 
+// What plain UDP is tracked by: nothing in it tells a new flow from an old one.
+Tracking tracking_of(const Protocol& protocol, std::optional<Tracking> wanted) {
+  const bool plain_udp = protocol.number == IpProto::udp && !protocol.quic;
+  return wanted.value_or(plain_udp ? Tracking::all : Tracking::moved);
+}
+
+std::optional<Tracking> read_tracking(Section& section, const std::vector<Protocol>& protocols, const Pool* pool) {
+  std::optional<Tracking> tracking;
+  section.optional(
+      "tracking", tracking,
+      choice<std::optional<Tracking>>({{"moved", Tracking::moved}, {"all", Tracking::all}, {"none", Tracking::none}}));
+  const auto is_plain_udp = [](const Protocol& p) { return p.number == IpProto::udp && !p.quic; };
+  if (tracking == Tracking::moved && std::ranges::any_of(protocols, is_plain_udp))
+    section.review().error(section.place_of("tracking"),
+                           "tracking = \"moved\" needs packets that tell a new flow from an old one, which plain udp "
+                           "does not have; use \"all\" or \"none\", or a VIP of its own for udp");
+  const bool needs_all =
+      pool != nullptr && (pool->scheduler == Scheduler::round_robin || pool->scheduler == Scheduler::least_connections);
+  if (needs_all && tracking && *tracking != Tracking::all)
+    section.review().error(section.place_of("tracking"),
+                           "pool " + in_quotes(pool->name) +
+                               " has a scheduler that depends on what came before: its VIPs need tracking = \"all\"");
+  return needs_all ? Tracking::all : tracking;
+}
+
 // The VIPs read so far, from every side.
 struct Reading {
   Config& config;
@@ -95,14 +120,16 @@ void read_vip(Section& section, Names& pool_names, Vip vip, Reading& reading) {
   section.required("pool", pool, pool_names.reference());
   if (pool && std::ranges::any_of(protocols, &Protocol::quic)) require_quic(section, reading.config.pools[*pool]);
   read_policy(section, vip);
+  const auto tracking = read_tracking(section, protocols, pool ? &reading.config.pools[*pool] : nullptr);
   vip.port = port.value_or(0);
   vip.pool = pool.value_or(0);
   for (const auto& [prefix, place] : prefixes) {
     vip.prefix = prefix;
     reading.prefixes.add(vip, place, section.review());
-    for (const auto& [protocol, quic] : protocols) {
-      vip.protocol = protocol;
-      vip.quic = quic;
+    for (const Protocol& protocol : protocols) {
+      vip.protocol = protocol.number;
+      vip.quic = protocol.quic;
+      vip.tracking = tracking_of(protocol, tracking);
       if (port) reading.services.add(vip, place, section.review());
       reading.config.vips.push_back(vip);
     }

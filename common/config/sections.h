@@ -41,6 +41,7 @@ class Names {
 };
 
 void read_dataplane(Section& root, Dataplane& dataplane);
+void read_flows(Section& root, Flows& flows);
 void read_flow_hash(Section& root, const std::string& directory, FlowHash& flow_hash);
 void read_health_checks(Section& root, Names& names, std::vector<HealthCheck>& checks);
 void read_pools(Section& root, Names& names, Names& check_names, const std::string& directory, Config& config);

@@ -50,7 +50,7 @@ bool lock_for_writing(const Descriptor& fd) {
 struct Tree {
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;
-  ObjectRef vips{}, index4{}, index6{};
+  ObjectRef vips{}, index4{}, index6{}, directory{};
   std::vector<PoolRecord> pools;
 
   template <typename Visitor>
@@ -58,10 +58,12 @@ struct Tree {
     visit(vips);
     visit(index4);
     visit(index6);
+    visit(directory);
     for (PoolRecord& pool : pools) {
       visit(pool.slots);
       visit(pool.backends);
       visit(pool.quic);
+      visit(pool.history);
     }
   }
 };
@@ -89,6 +91,7 @@ GenerationRoot root_object(Generation generation, const Tree& tree, const Object
   root.index4 = tree.index4;
   root.index6 = tree.index6;
   root.pools = pools;
+  root.directory = tree.directory;
   root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
   return root;
 }
@@ -193,15 +196,22 @@ std::optional<ObjectRef> TablesWriter::Impl::place(std::span<const std::byte> ob
 }
 
 std::optional<Tree> TablesWriter::Impl::place_image(const TableImage& image) {
-  Tree next{image.hash_keys, image.config_digest, {}, {}, {}, std::vector<PoolRecord>(image.pools.size())};
-  std::vector<std::pair<const ImageObjectPtr*, ObjectRef*>> wanted{
-      {&image.vips, &next.vips}, {&image.index4, &next.index4}, {&image.index6, &next.index6}};
+  Tree next{image.hash_keys, image.config_digest, {}, {}, {}, {}, std::vector<PoolRecord>(image.pools.size())};
+  std::vector<std::pair<const ImageObjectPtr*, ObjectRef*>> wanted{{&image.vips, &next.vips},
+                                                                   {&image.index4, &next.index4},
+                                                                   {&image.index6, &next.index6},
+                                                                   {&image.directory, &next.directory}};
   for (std::size_t i = 0; i < image.pools.size(); i++) {
     const TableImage::Pool& pool = image.pools[i];
     PoolRecord& record = next.pools[i];
     record.slot_count = pool.slot_count;
     record.backend_count = pool.backend_count;
     record.encap = pool.encap;
+    record.scheduler = pool.scheduler;
+    record.flags = pool.flags;
+    record.source_bits4 = pool.source_bits4;
+    record.source_bits6 = pool.source_bits6;
+    if (pool.history) wanted.emplace_back(&pool.history, &record.history);
     if (pool.slots) wanted.emplace_back(&pool.slots, &record.slots);
     if (pool.backends) wanted.emplace_back(&pool.backends, &record.backends);
     if (pool.quic) wanted.emplace_back(&pool.quic, &record.quic);
@@ -227,7 +237,7 @@ PublishResult TablesWriter::Impl::publish_once(const TableImage& image) {
   }
   const bool same_pools = generation != Generation::none && find(pools_object(next->pools), nullptr) == pools_ref;
   if (same_pools && fresh.empty() && next->vips == tree.vips && next->index4 == tree.index4 &&
-      next->index6 == tree.index6 && next->config_digest == tree.config_digest &&
+      next->index6 == tree.index6 && next->directory == tree.directory && next->config_digest == tree.config_digest &&
       next->hash_keys.round == tree.hash_keys.round)
     return PublishResult::unchanged;
   if (commit(std::move(*next))) return PublishResult::published;
@@ -348,7 +358,7 @@ bool TablesWriter::Impl::mark(const ObjectRef& ref) {
 // Marks what the root reaches; all the rest may still be read by readers of earlier generations.
 bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
   generation = view.generation;
-  tree = {view.hash_keys, view.config_digest, view.vips_ref, view.index4_ref, view.index6_ref, {}};
+  tree = {view.hash_keys, view.config_digest, view.vips_ref, view.index4_ref, view.index6_ref, view.directory_ref, {}};
   for (const PoolView& pool : view.pools) {
     PoolRecord record{};
     record.slots = pool.slots_ref;
@@ -357,6 +367,11 @@ bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
     record.slot_count = pool.slot_count;
     record.backend_count = pool.backend_count;
     record.encap = pool.encap;
+    record.history = pool.history_ref;
+    record.scheduler = pool.scheduler;
+    record.flags = pool.flags;
+    record.source_bits4 = pool.source_bits4;
+    record.source_bits6 = pool.source_bits6;
     tree.pools.push_back(record);
   }
   pools_ref = view.pools_ref;

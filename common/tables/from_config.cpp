@@ -40,6 +40,10 @@ DesiredPool make_pool(const config::Config& config, const config::Pool& pool, co
   desired.dscp = pool.dscp;
   desired.oversize = pool.oversize;
   desired.quic = pool.quic;
+  desired.scheduler = pool.scheduler;
+  desired.source_bits4 = pool.source_bits4;
+  desired.source_bits6 = pool.source_bits6;
+  desired.second_chance = pool.second_chance;
   for (std::size_t b = 0; b < pool.backends.size(); b++) {
     const BackendNow& now = backends[b];
     desired.backends.push_back({pool.backends[b].address, now.weight, now.stats_index, now.alive,
@@ -85,6 +89,7 @@ DesiredVip make_vip(const config::Vip& vip, std::uint32_t stats_index, bool usab
   desired.quic = vip.quic;
   desired.unserved = vip.unserved;
   desired.no_backend = vip.no_backend;
+  desired.tracking = vip.tracking;
   return desired;
 }
 

@@ -5,7 +5,6 @@
 
 #include "common/tables/image_object.h"
 #include "common/tables/quic_image.h"
-#include "common/tables/slot_table.h"
 
 namespace guideway {
 namespace {
@@ -23,6 +22,7 @@ ImageObjectPtr make_vips(const std::vector<DesiredVip>& vips) {
     record.flags = static_cast<std::uint8_t>((vip.announce ? kVipAnnounce : 0) | (vip.echo ? kVipEcho : 0) |
                                              (vip.quic ? kVipQuic : 0));
     record.pool = static_cast<PoolId>(vip.pool);
+    record.tracking = vip.tracking;
     record.stats_index = vip.stats_index;
     record.unserved = vip.unserved;
     record.no_backend = vip.no_backend;
@@ -48,13 +48,13 @@ ImageObjectPtr make_index(const DesiredTables& desired, Family family, ObjectKin
   for (std::uint32_t i = 0; i < vips.size(); i++) {
     if (!of_family(vips[i].prefix)) continue;
     auto key = prefix_key(vips[i].prefix, decltype(Entry::key){});
-    index.insert({key, static_cast<VipId>(i), PoolId::none});
+    index.insert({key, static_cast<VipId>(i), PoolId::none, {}, 0});
     key.port = Be16::from_host(vips[i].port);
     key.protocol = static_cast<std::uint8_t>(vips[i].protocol);
-    index.insert({key, static_cast<VipId>(i), static_cast<PoolId>(vips[i].pool)});
+    index.insert({key, static_cast<VipId>(i), static_cast<PoolId>(vips[i].pool), vips[i].tracking, 0});
   }
   for (const IpPrefix& own : desired.own)
-    if (of_family(own)) index.insert({prefix_key(own, decltype(Entry::key){}), VipId::none, PoolId::own});
+    if (of_family(own)) index.insert({prefix_key(own, decltype(Entry::key){}), VipId::none, PoolId::own, {}, 0});
   return index.object(kind);
 }
 
@@ -139,6 +139,7 @@ BackendRecord make_backend(const DesiredBackend& backend, const DesiredPool& poo
   BackendRecord record{};
   record.address = backend.address;
   record.stats_index = backend.stats_index;
+  record.weight = static_cast<std::uint16_t>(backend.weight);
   record.encap = pool.encap;
   record.oversize = pool.oversize;
   record.outer_family = backend.address.family();
@@ -160,40 +161,72 @@ ImageObjectPtr make_backends(const DesiredPool& pool) {
   return make_object(ObjectKind::backends, records);
 }
 
-// What a pool's slot table depends on, and nothing else.
-std::vector<WeightedBackend> weights_of(const DesiredPool& pool) {
-  std::vector<WeightedBackend> weights;
+// ---- Pools ---------------------------------------------------------------------------------------------------------
+
+std::vector<KnownBackend> known_backends(const DesiredPool& pool) {
+  std::vector<KnownBackend> known;
   for (const DesiredBackend& backend : pool.backends)
-    weights.push_back({backend.address, backend.egress ? backend.weight : 0});
-  return weights;
+    known.push_back({backend.address, backend.alive && backend.egress.has_value()});
+  return known;
 }
 
-TableImage::Pool make_pool(const DesiredPool& pool) {
-  TableImage::Pool made;
-  made.encap = pool.encap;
-  made.quic = make_quic(pool);
-  made.backend_count = static_cast<std::uint32_t>(pool.backends.size());
-  if (!pool.backends.empty()) made.backends = make_backends(pool);
-  const std::vector<SlotEntry> slots = build_slot_table(weights_of(pool), pool.slot_count);
+// Without a backend that takes new flows, slots have no owner; those that had one before still have their flows.
+std::vector<SlotEntry> slots_without_owner(const DesiredPool& pool) {
+  return std::vector<SlotEntry>(pool.past.empty() ? 0 : pool.slot_count, kSlotOwnerMask);
+}
+
+void make_slots(const DesiredPool& pool, TableImage::Pool& made, SlotTables& tables) {
+  std::vector<SlotEntry> slots = tables.of(weights_of(pool), pool.slot_count);
+  made.owners_checksum = XXH3_64bits(slots.data(), slots.size() * sizeof(SlotEntry));
+  made.closed = slots.empty();
+  if (made.closed) slots = slots_without_owner(pool);
   made.slot_count = static_cast<std::uint32_t>(slots.size());
-  if (!slots.empty()) made.slots = make_object(ObjectKind::slots, slots);
-  return made;
+  made.slots = made.history = nullptr;
+  made.unsettled_slots = made.crowded_slots = 0;
+  if (slots.empty()) return;
+  const SlotHistory history = make_slot_history(slots, known_backends(pool), pool.past, tables);
+  made.unsettled_slots = history.unsettled_slots;
+  made.crowded_slots = history.crowded_slots;
+  if (!history.words.empty()) made.history = make_object(ObjectKind::history, history.words);
+  made.slots = make_object(ObjectKind::slots, slots);
 }
 
-// Takes over from `before` what did not change.
-TableImage::Pool make_pool_from(const DesiredPool& pool, const DesiredPool& before,
-                                const TableImage::Pool& made_before) {
-  if (pool == before) return made_before;
-  if (pool.slot_count != before.slot_count || weights_of(pool) != weights_of(before)) {
-    TableImage::Pool made = make_pool(pool);
-    if (same_quic(pool, before)) made.quic = made_before.quic;
-    return made;
-  }
+bool same_slots(const DesiredPool& a, const DesiredPool& b) {
+  const auto same_known = [](const KnownBackend& x, const KnownBackend& y) {
+    return x.address == y.address && x.can_take == y.can_take;
+  };
+  return a.slot_count == b.slot_count && weights_of(a) == weights_of(b) && a.past == b.past &&
+         (a.past.empty() || std::ranges::equal(known_backends(a), known_backends(b), same_known));
+}
+
+// Takes over from `before` what did not change; nullptr: there was none.
+TableImage::Pool make_pool(const DesiredPool& pool, const DesiredPool* before, const TableImage::Pool& made_before,
+                           SlotTables& tables) {
   TableImage::Pool made = made_before;
   made.encap = pool.encap;
-  if (!same_quic(pool, before)) made.quic = make_quic(pool);
-  if (!pool.backends.empty()) made.backends = make_backends(pool);
+  made.scheduler = pool.scheduler;
+  made.source_bits4 = pool.source_bits4;
+  made.source_bits6 = pool.source_bits6;
+  made.backend_count = static_cast<std::uint32_t>(pool.backends.size());
+  if (before == nullptr || !same_quic(pool, *before)) made.quic = make_quic(pool);
+  made.backends = pool.backends.empty() ? nullptr : make_backends(pool);
+  if (before == nullptr || !same_slots(pool, *before)) make_slots(pool, made, tables);
+  made.flags =
+      static_cast<std::uint8_t>((pool.second_chance ? kPoolSecondChance : 0) | (made.closed ? kPoolClosed : 0));
   return made;
+}
+
+// What has no stats index of its own is in no directory.
+ImageObjectPtr make_directory(const DesiredTables& desired) {
+  std::vector<BackendPlace> places;
+  for (std::size_t p = 0; p < desired.pools.size(); p++)
+    for (std::size_t b = 0; b < desired.pools[p].backends.size(); b++) {
+      const std::uint32_t at = desired.pools[p].backends[b].stats_index;
+      if (at >= kDirectorySizeMax) continue;
+      if (at >= places.size()) places.resize(at + 1);
+      places[at] = {static_cast<PoolId>(p), static_cast<BackendId>(b)};
+    }
+  return make_object(ObjectKind::directory, places);
 }
 
 }  // namespace
@@ -206,8 +239,15 @@ std::uint64_t ImageObject::checksum() const {
 
 std::uint64_t TableImage::slots_digest() const {
   std::vector<std::uint64_t> checksums;
-  for (const Pool& pool : pools) checksums.push_back(pool.slots ? pool.slots->checksum() : 0);
+  for (const Pool& pool : pools) checksums.push_back(pool.closed ? 0 : pool.owners_checksum);
   return XXH3_64bits(checksums.data(), checksums.size() * sizeof(std::uint64_t));
+}
+
+Weights weights_of(const DesiredPool& pool) {
+  Weights weights;
+  for (const DesiredBackend& backend : pool.backends)
+    weights.push_back({backend.address, backend.egress ? backend.weight : 0});
+  return weights;
 }
 
 TableImage ImageBuilder::build(const DesiredTables& desired) {
@@ -225,10 +265,15 @@ TableImage ImageBuilder::build(const DesiredTables& desired) {
   }
   for (std::size_t i = 0; i < desired.pools.size(); i++) {
     const DesiredPool& pool = desired.pools[i];
-    image.pools.push_back(i < last_image_.pools.size()
-                              ? make_pool_from(pool, last_desired_.pools[i], last_image_.pools[i])
-                              : make_pool(pool));
+    const bool known = i < last_image_.pools.size();
+    if (known && pool == last_desired_.pools[i])
+      image.pools.push_back(last_image_.pools[i]);
+    else
+      image.pools.push_back(known ? make_pool(pool, &last_desired_.pools[i], last_image_.pools[i], tables_)
+                                  : make_pool(pool, nullptr, {}, tables_));
   }
+  image.directory = make_directory(desired);
+  tables_.forget_unused();
   last_desired_ = desired;
   last_image_ = image;
   return image;

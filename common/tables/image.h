@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/tables/slot_history.h"
 #include "guideway/tables.h"
 
 namespace guideway {
@@ -41,6 +42,11 @@ struct DesiredPool {
   Oversize oversize = Oversize::fragment_outer;
   std::vector<DesiredBackend> backends{};
   std::optional<QuicLayouts> quic{};  // none: connection IDs name no backends
+  Scheduler scheduler = Scheduler::maglev;
+  std::uint8_t source_bits4 = 32;  // of a client's address, what source_hash hashes
+  std::uint8_t source_bits6 = 128;
+  bool second_chance = false;   // packets of unsettled slots carry their previous owners as hops
+  std::vector<Weights> past{};  // what its weights were in the eras that are remembered, the oldest first
   friend bool operator==(const DesiredPool&, const DesiredPool&) = default;
 };
 
@@ -55,6 +61,7 @@ struct DesiredVip {
   bool quic = false;
   Unserved unserved = Unserved::drop;
   NoBackend no_backend = NoBackend::drop;
+  Tracking tracking = Tracking::moved;
   friend bool operator==(const DesiredVip&, const DesiredVip&) = default;
 };
 
@@ -77,21 +84,33 @@ using ImageObjectPtr = std::shared_ptr<const ImageObject>;
 
 struct TableImage {
   struct Pool {
-    ImageObjectPtr slots;     // nullptr: no usable backend
+    ImageObjectPtr slots;     // nullptr: no usable backend, and none that is remembered
     ImageObjectPtr backends;  // nullptr: no backends at all
     std::uint32_t slot_count = 0;
     std::uint32_t backend_count = 0;
     Encap encap = Encap::gue0;
-    ImageObjectPtr quic;  // nullptr: connection IDs name no backends
+    ImageObjectPtr quic;     // nullptr: connection IDs name no backends
+    ImageObjectPtr history;  // nullptr: all slots are settled
+    Scheduler scheduler = Scheduler::maglev;
+    std::uint8_t source_bits4 = 32;
+    std::uint8_t source_bits6 = 128;
+    std::uint8_t flags = 0;             // kPool…
+    bool closed = true;                 // no backend takes new flows
+    std::uint64_t owners_checksum = 0;  // of the owners alone, whatever is settled
+    std::uint32_t unsettled_slots = 0;
+    std::uint32_t crowded_slots = 0;  // of them, those with more living previous owners than are kept
   };
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;
-  ImageObjectPtr vips, index4, index6;
+  ImageObjectPtr vips, index4, index6, directory;
   std::vector<Pool> pools;
 
   // Fleet-wide identity of the slot tables: equal on every LB that has the same configuration and health.
   std::uint64_t slots_digest() const;
 };
+
+// What a pool's slot table depends on, and nothing else.
+Weights weights_of(const DesiredPool& pool);
 
 // Builds images; objects whose input did not change since the last build are shared with it, so that one flapping
 // backend costs one slot table. Stateless otherwise: a fresh builder gives the same bytes.
@@ -103,6 +122,7 @@ class ImageBuilder {
  private:
   DesiredTables last_desired_;
   TableImage last_image_;
+  SlotTables tables_;
 };
 
 }  // namespace guideway

@@ -248,7 +248,7 @@ std::vector<std::uint32_t> live_slots(ControlPlane& control_plane, std::size_t p
 std::string slots_digest(ControlPlane& control_plane, std::size_t pool) {
   const TablesView* view = control_plane.live_view();
   if (view == nullptr || pool >= view->pools.size() || view->pools[pool].slot_count == 0) return "";
-  return to_hex(view->pools[pool].slots_ref.checksum);
+  return to_hex(LiveTables::owners_digest(view->pools[pool]));
 }
 
 json pool_status(ControlPlane& control_plane, std::size_t position) {
@@ -266,6 +266,8 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
           {"dscp", pool.dscp ? json(*pool.dscp) : json("copy")},
           {"oversize", controlplane::to_text(pool.oversize)},
           {"slots", pool.slots},
+          {"unsettled_slots", control_plane.publisher().unsettled_slots(position)},
+          {"crowded_slots", control_plane.publisher().crowded_slots(position)},
           {"health_check", check == nullptr ? json() : json(check->name)},
           {"digest", slots_digest(control_plane, position)},
           {"usable_backends", usable},

@@ -11,7 +11,7 @@
 #include "common/shm/tables_writer.h"
 #include "common/tables/from_config.h"
 #include "dataplane/replay/report.h"
-#include "dataplane/worker.h"
+#include "dataplane/worker_settings.h"
 
 namespace guideway::replay {
 namespace {
@@ -46,8 +46,11 @@ class Tables {
 class Counters {
  public:
   explicit Counters(const config::Dataplane& config)
-      : vips_(config.vips_max), backends_(config.backends_max), block_(std::make_unique<WorkerBlock>()) {}
-  WorkerStats stats() { return {block_.get(), vips_, backends_}; }
+      : vips_(config.vips_max),
+        backends_(config.backends_max),
+        flows_(config.backends_max),
+        block_(std::make_unique<WorkerBlock>()) {}
+  WorkerStats stats() { return {block_.get(), vips_, backends_, flows_}; }
 
   std::uint64_t of(std::size_t counter) const { return block_->counters[counter].load(std::memory_order_relaxed); }
 
@@ -66,6 +69,7 @@ class Counters {
  private:
   std::vector<Traffic> vips_;
   std::vector<Traffic> backends_;
+  std::vector<std::atomic<std::uint32_t>> flows_;
   std::unique_ptr<WorkerBlock> block_;
 };
 
@@ -126,9 +130,9 @@ void run(const Options& options) {
     if (report) report->ended(end);
   });
   Ports ports(exchange, config.dataplane.ports.size());
+  std::vector<FlowBucket> flows(kBucketsPerWorkerMin);
   {
-    Worker worker(ports.of_worker, counters.stats(),
-                  {config.dataplane.echo_per_second, config.dataplane.errors_per_second});
+    Worker worker(ports.of_worker, counters.stats(), flows, worker_settings_of(config));
     replay(in, exchange, ports, worker, tables.view(), report ? &*report : nullptr);
     if (report) report->print(stdout);
     counters.print();

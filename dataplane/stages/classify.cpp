@@ -87,7 +87,9 @@ QuotedSource source_of_quote(const Packet& packet, const TablesView& view) {
 // The quoted packet went from the VIP to a client: its source is our destination.
 void take_icmp_error(Packet& packet, const TablesView& view) {
   const auto [is_destination, address] = source_of_quote(packet, view);
-  packet.pool = is_destination ? find_service(packet, view).pool : PoolId::none;
+  const VipMatch service = is_destination ? find_service(packet, view) : VipMatch{};
+  packet.pool = service.pool;
+  packet.tracking = service.tracking;
   if (packet.pool != PoolId::none)
     packet.reason = Counter::icmp_errors_forwarded;
   else if (is_destination || address.vip == VipId::none)

@@ -1,6 +1,7 @@
 #include "dataplane/stages/parse_icmp.h"
 #include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
+#include "dataplane/stages/track.h"
 #include "guideway/quic_route.h"
 
 namespace guideway {
@@ -44,19 +45,27 @@ bool sent_by_ourselves(const Packet& packet) {
   return source_mac(packet.data) == source_mac(packet.backend->outer);
 }
 
-// QUIC: a packet may name its backend. REQUIRES: the slot's owner is set, for those that do not.
-void follow_connection_id(Packet& packet, const PoolView& pool, const TablesView& view) {
+// QUIC: a packet may name its backend; then nothing else counts. True: it does.
+bool follow_connection_id(Packet& packet, const PoolView& pool, const TablesView& view) {
   const VipRecord* vip = vip_record(view, packet.vip);
-  if (vip == nullptr || (vip->flags & kVipQuic) == 0 || packet.kind != PacketKind::flow) return;
-  const std::uint32_t payload_at = packet.l4_offset + static_cast<std::uint32_t>(sizeof(UdpHeader));
-  const std::uint32_t end = std::min<std::uint32_t>(packet.contiguous_bytes, packet.l4_offset + packet.l4_bytes());
-  const QuicRoute route = route_quic(pool, {packet.data + payload_at, end - payload_at});
-  if (route.kind == QuicRouteKind::by_server_id) {
-    packet.backend = route.backend;
-    packet.reason = Counter::quic_by_server_id;
-  } else if (route.kind == QuicRouteKind::unknown_id) {
-    packet.reason = Counter::quic_unknown_id;
-  }
+  if (vip == nullptr || (vip->flags & kVipQuic) == 0 || packet.kind != PacketKind::flow) return false;
+  const QuicRoute route = route_quic(pool, udp_payload(packet));
+  if (route.kind == QuicRouteKind::unknown_id) packet.reason = Counter::quic_unknown_id;
+  if (route.kind != QuicRouteKind::by_server_id) return false;
+  packet.backend = route.backend;
+  packet.reason = Counter::quic_by_server_id;
+  return true;
+}
+
+// What the flow's slot is chosen by.
+std::uint64_t slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool) {
+  if (pool.scheduler != Scheduler::source_hash) [[likely]]
+    return packet.hash;
+  const bool quoted = packet.kind == PacketKind::icmp_error;  // and went the other way
+  const std::uint8_t* ip = quoted ? quoted_packet(packet) : packet.l3();
+  if (packet.family == Family::ipv4)
+    return source_hash(view.hash_keys, quoted ? ipv4_destination(ip) : ipv4_source(ip), pool.source_bits4);
+  return source_hash(view.hash_keys, quoted ? ipv6_destination(ip) : ipv6_source(ip), pool.source_bits6);
 }
 
 void refuse_without_backend(Batch& batch, Packet& packet, const TablesView& view) {
@@ -67,40 +76,98 @@ void refuse_without_backend(Batch& batch, Packet& packet, const TablesView& view
     drop(packet, Counter::drop_no_backend);
 }
 
+// The choice for a whole batch, step by step: tables of many pools do not fit the cache, so what the next step reads is
+// fetched for all packets side by side.
+class Selection {
+ public:
+  Selection(Batch& batch, const TablesView& view, Tracker& tracker, Seconds now)
+      : batch_(batch), view_(view), tracker_(tracker), now_(now) {}
+
+  void find_slots() {
+    for_each_pending([&](Packet& packet, Place& place) {
+      packet.hash = hash_of(packet, view_);
+      prefetch_front(packet);
+      const PoolView* pool = pool_view(view_, packet.pool);
+      place = {{pool, nullptr, {}, false}, nullptr, false};
+      if (pool == nullptr) [[unlikely]]
+        return;
+      if (packet.tracking == Tracking::all) tracker_.flows.prefetch(packet.hash);
+      if (pool->slot_count == 0) [[unlikely]]
+        return;
+      place.choice.slot = slot_of(slot_hash(packet, view_, *pool), pool->slot_count);
+      place.entry = &pool->slots[index(place.choice.slot)];
+      __builtin_prefetch(place.entry);
+    });
+  }
+
+  void find_owners() {
+    for_each_pending([&](Packet& packet, Place& place) {
+      const PoolView* pool = place.choice.pool;
+      if (pool == nullptr) [[unlikely]]
+        return;
+      const SlotEntry entry = place.entry != nullptr ? *place.entry : kSlotOwnerMask;
+      place.choice.owner = owner_of(*pool, entry);
+      place.choice.unsettled = (entry & kSlotUnsettled) != 0;
+      packet.backend = place.choice.owner;
+      if (pool->quic.entries != nullptr && follow_connection_id(packet, *pool, view_)) [[unlikely]]
+        return prefetch_record(packet.backend);
+      place.is_tracked = is_tracked(packet, place.choice, tracker_.flows);
+      any_tracked_ |= place.is_tracked;
+      if (place.is_tracked)
+        tracker_.flows.prefetch(packet.hash);
+      else
+        prefetch_record(packet.backend);
+    });
+  }
+
+  void follow_flows() {
+    if (!any_tracked_) return;
+    for_each_pending([&](Packet& packet, Place& place) {
+      if (!place.is_tracked) return;
+      packet.backend = track(packet, place.choice, view_, tracker_, now_);
+      packet.has_hops = place.choice.unsettled && (place.choice.pool->flags & kPoolSecondChance) != 0;
+      prefetch_record(packet.backend);
+    });
+  }
+
+  void judge() {
+    for_each_pending([&](Packet& packet, Place&) {
+      if (packet.backend == nullptr || (packet.backend->flags & kBackendReachable) == 0) [[unlikely]]
+        refuse_without_backend(batch_, packet, view_);
+      else if (sent_by_ourselves(packet)) [[unlikely]]
+        drop(packet, Counter::drop_returned);
+    });
+  }
+
+ private:
+  struct Place {
+    SlotChoice choice;
+    const SlotEntry* entry;
+    bool is_tracked;
+  };
+
+  template <typename Step>
+  void for_each_pending(Step step) {
+    for (std::uint32_t i = 0; i < batch_.count; i++)
+      if (batch_.packets[i].verdict == Verdict::pending) step(batch_.packets[i], places_[i]);
+  }
+
+  Batch& batch_;
+  const TablesView& view_;
+  Tracker& tracker_;
+  Seconds now_;
+  bool any_tracked_ = false;
+  std::array<Place, kBatchMax> places_;
+};
+
 }  // namespace
 
-// Tables of many pools do not fit the cache: the slots of a whole batch are fetched side by side, then the backends.
-void select(Batch& batch, const TablesView& view) {
-  struct Choice {
-    const PoolView* pool;
-    const SlotEntry* entry;
-  };
-  std::array<Choice, kBatchMax> choices;
-  for (std::uint32_t i = 0; i < batch.count; i++) {
-    Packet& packet = batch.packets[i];
-    if (packet.verdict != Verdict::pending) continue;
-    packet.hash = hash_of(packet, view);
-    prefetch_front(packet);
-    const PoolView* pool = pool_view(view, packet.pool);
-    choices[i] = {pool, pool != nullptr ? slot_entry(*pool, packet.hash) : nullptr};
-    __builtin_prefetch(choices[i].entry);
-  }
-  for (std::uint32_t i = 0; i < batch.count; i++) {
-    Packet& packet = batch.packets[i];
-    if (packet.verdict != Verdict::pending) continue;
-    const auto [pool, entry] = choices[i];
-    packet.backend = entry != nullptr ? owner_of(*pool, *entry) : nullptr;
-    if (pool != nullptr && pool->quic.entries != nullptr) [[unlikely]]
-      follow_connection_id(packet, *pool, view);
-    prefetch_record(packet.backend);
-  }
-  for (Packet& packet : batch.all()) {
-    if (packet.verdict != Verdict::pending) continue;
-    if (packet.backend == nullptr || (packet.backend->flags & kBackendReachable) == 0) [[unlikely]]
-      refuse_without_backend(batch, packet, view);
-    else if (sent_by_ourselves(packet)) [[unlikely]]
-      drop(packet, Counter::drop_returned);
-  }
+void select(Batch& batch, const TablesView& view, Tracker& tracker, Seconds now) {
+  Selection selection(batch, view, tracker, now);
+  selection.find_slots();
+  selection.find_owners();
+  selection.follow_flows();
+  selection.judge();
 }
 
 }  // namespace guideway

@@ -31,6 +31,13 @@ inline VipMatch find_destination(const Packet& packet, const TablesView& view) {
   return find_address6(view, ipv6_destination(packet.l3()));
 }
 
+// As much of it as lies in one piece. REQUIRES: the packet is UDP, with its whole header.
+inline std::span<const std::uint8_t> udp_payload(const Packet& packet) {
+  const std::uint32_t begin = packet.l4_offset + static_cast<std::uint32_t>(sizeof(UdpHeader));
+  const std::uint32_t end = std::min<std::uint32_t>(packet.contiguous_bytes, packet.l4_offset + packet.l4_bytes());
+  return {packet.data + begin, end - begin};
+}
+
 inline bool is_gue(const Packet& packet) {
   return packet.protocol == IpProto::udp && packet.ports.destination.host() == kGuePort;
 }
@@ -58,6 +65,7 @@ inline void turn_away(Batch& batch, Packet& packet, const TablesView& view, Coun
 inline void take_service(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& found) {
   packet.vip = found.vip;
   packet.pool = found.pool;
+  packet.tracking = found.tracking;
   if (found.pool != PoolId::none) [[likely]]
     return;
   if (is_gue(packet)) return drop(packet, Counter::drop_encapsulated);

@@ -7,6 +7,7 @@
 #include "dataplane/batch.h"
 #include "dataplane/stages/answers.h"
 #include "dataplane/stages/fragment_table.h"
+#include "dataplane/stages/track.h"
 
 namespace guideway {
 
@@ -24,8 +25,9 @@ void reunite(Batch& batch, const TablesView& view, FragmentTable& table, Ns now)
 // What reunite does with a fragment whose ports are known.
 void serve_fragment(Batch& batch, Packet& packet, const TablesView& view);
 
-// Which backend? Promises: every packet still pending has a reachable backend.
-void select(Batch& batch, const TablesView& view);
+// Which backend? By its flow, if that is remembered, else by its slot. Promises: every packet still pending has a
+// reachable backend.
+void select(Batch& batch, const TablesView& view, Tracker& tracker, Seconds now);
 
 // Puts the outer headers in front. Promises: every packet still pending becomes `forward`, or `split_…` if it is too
 // big; inner bytes are untouched. Too big and not to be fragmented → answer.
@@ -40,6 +42,7 @@ std::uint32_t answer(Batch& batch, Answers& answers, Ns now);
 // The part of a worker's state that stages keep from batch to batch.
 struct StagesState {
   FragmentTable fragments;
+  Tracker tracker;
   Answers answers;
 };
 
@@ -49,7 +52,7 @@ inline std::uint32_t run_stages(Batch& batch, const TablesView& view, StagesStat
   classify(batch, view);
   if (batch.has_fragments) [[unlikely]]
     reunite(batch, view, state.fragments, now);
-  select(batch, view);
+  select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
   encap(batch);
   return batch.has_answers ? answer(batch, state.answers, now) : 0;
 }
@@ -58,7 +61,7 @@ inline std::uint32_t run_stages(Batch& batch, const TablesView& view, StagesStat
 inline std::uint32_t run_stages_of_ready(Batch& batch, const TablesView& view, StagesState& state, Ns now) {
   for (Packet& packet : batch.all())
     if (packet.verdict == Verdict::pending) serve_fragment(batch, packet, view);
-  select(batch, view);
+  select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
   encap(batch);
   return batch.has_answers ? answer(batch, state.answers, now) : 0;
 }

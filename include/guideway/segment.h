@@ -15,7 +15,7 @@
 
 namespace guideway {
 
-enum class SegmentKind : std::uint32_t { tables = 1, stats = 2 };
+enum class SegmentKind : std::uint32_t { tables = 1, stats = 2, flows = 3 };
 
 struct SegmentHeader {
   std::atomic<std::uint64_t> magic;  // stored last

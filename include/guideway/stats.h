@@ -1,6 +1,6 @@
 // The stats region: what the data plane tells everybody, as it lies in shared memory.
 //
-//   StatsHeader │ WorkerBlock 0 │ vips 0 │ backends 0 │ WorkerBlock 1 │ …
+//   StatsHeader │ WorkerBlock 0 │ vips 0 │ backends 0 │ flows 0 │ WorkerBlock 1 │ …
 //
 // The data plane creates it (a new one for each process) and is its only writer: each worker writes its own cache
 // lines, the main core the header. Everybody else maps it read-only. All numbers are 64-bit counts, monotonic but for
@@ -26,8 +26,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kStatsLayoutVersion = 1;
-inline constexpr std::uint32_t kWorkersMax = 64;
+inline constexpr std::uint32_t kStatsLayoutVersion = 2;
 inline constexpr std::uint32_t kPortsMax = 16;
 
 enum class Counter : std::uint8_t {
@@ -107,7 +106,7 @@ struct StatsHeader {
   SegmentHeader segment;
   std::uint32_t worker_count;
   std::uint32_t vip_capacity;      // elements of each worker's `vips`
-  std::uint32_t backend_capacity;  // elements of each worker's `backends`
+  std::uint32_t backend_capacity;  // elements of each worker's `backends` and `flows`
   std::uint32_t port_count;
   std::array<std::uint64_t, 6> spare0;
   // Written by the main core:
@@ -140,7 +139,8 @@ constexpr std::size_t round_up_to_line(std::size_t bytes) {
 }
 constexpr std::size_t worker_stride_bytes(std::uint32_t vip_capacity, std::uint32_t backend_capacity) {
   return sizeof(WorkerBlock) + round_up_to_line(vip_capacity * sizeof(Traffic)) +
-         round_up_to_line(backend_capacity * sizeof(Traffic));
+         round_up_to_line(backend_capacity * sizeof(Traffic)) +
+         round_up_to_line(backend_capacity * sizeof(std::atomic<std::uint32_t>));
 }
 constexpr std::size_t stats_bytes(std::uint32_t workers, std::uint32_t vip_capacity, std::uint32_t backend_capacity) {
   return sizeof(StatsHeader) + workers * worker_stride_bytes(vip_capacity, backend_capacity);
@@ -152,15 +152,18 @@ struct WorkerStats {
   WorkerBlock* block = nullptr;
   std::span<Traffic> vips;
   std::span<Traffic> backends;
+  std::span<std::atomic<std::uint32_t>> flows;  // in the flow table now, by backend
 };
 inline WorkerStats stats_of(StatsHeader& header, WorkerId w) {
   auto* base = reinterpret_cast<std::byte*>(&header) + sizeof(StatsHeader) +
                index(w) * worker_stride_bytes(header.vip_capacity, header.backend_capacity);
   auto* vips = base + sizeof(WorkerBlock);
   auto* backends = vips + round_up_to_line(header.vip_capacity * sizeof(Traffic));
+  auto* flows = backends + round_up_to_line(header.backend_capacity * sizeof(Traffic));
   return {reinterpret_cast<WorkerBlock*>(base),
           {reinterpret_cast<Traffic*>(vips), header.vip_capacity},
-          {reinterpret_cast<Traffic*>(backends), header.backend_capacity}};
+          {reinterpret_cast<Traffic*>(backends), header.backend_capacity},
+          {reinterpret_cast<std::atomic<std::uint32_t>*>(flows), header.backend_capacity}};
 }
 
 constexpr std::uint64_t stats_layout_hash() {

@@ -2,7 +2,8 @@
 //
 //   SegmentHeader │ root word │ … immutable objects, 64-byte aligned, anywhere …
 //
-//   root word ──► GenerationRoot ──► vips, index4, index6, pools ──► slots, backends, quic (per pool)
+//   root word ──► GenerationRoot ──► vips, index4, index6, directory, pools ──► slots, backends, quic, history (per
+//   pool)
 //
 // The root word is the only thing that ever changes. Everything it reaches is immutable until the writer has unlinked
 // it *and* every live reader has moved on; a generation shares all unchanged objects with the one before. An ObjectRef
@@ -26,7 +27,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kTablesLayoutVersion = 2;
+inline constexpr std::uint32_t kTablesLayoutVersion = 3;
 inline constexpr std::uint32_t kObjectUnitBytes = 64;
 
 // {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
@@ -58,6 +59,8 @@ enum class ObjectKind : std::uint32_t {
   slots = 6,
   backends = 7,
   quic = 8,
+  history = 9,
+  directory = 10,
 };
 
 struct ObjectHeader {
@@ -90,16 +93,25 @@ struct GenerationRoot {
   std::uint64_t config_digest;  // of the configuration it was built from
   std::uint64_t published_unix_ns;
   FlowHashKeys hash_keys;
-  ObjectRef vips;    // VipRecord[]
-  ObjectRef index4;  // VipIndex4Entry[], a power of two
-  ObjectRef index6;  // VipIndex6Entry[], a power of two
-  ObjectRef pools;   // PoolRecord[]
+  ObjectRef vips;       // VipRecord[]
+  ObjectRef index4;     // VipIndex4Entry[], a power of two
+  ObjectRef index6;     // VipIndex6Entry[], a power of two
+  ObjectRef pools;      // PoolRecord[]
+  ObjectRef directory;  // BackendPlace[], by stats_index
+  std::uint8_t spare[48];
 };
-static_assert(sizeof(GenerationRoot) == 192 && offsetof(GenerationRoot, hash_keys) == 48);
+static_assert(sizeof(GenerationRoot) == 256 && offsetof(GenerationRoot, hash_keys) == 48);
 
 // What happens to packets to a VIP's address that no VIP serves, and to packets that no backend can take.
 enum class Unserved : std::uint8_t { drop = 0, kernel = 1, reject = 2 };
 enum class NoBackend : std::uint8_t { drop = 0, reject = 1 };
+
+// For which flows a worker remembers the backend (docs/continuity.md).
+enum class Tracking : std::uint8_t {
+  moved = 0,  // of unsettled slots, from their SYN or QUIC Initial on, and those that slots have left behind
+  all = 1,
+  none = 2,
+};
 
 inline constexpr std::uint8_t kVipAnnounce = 0x01;  // the prefix should be announced while this generation is in force
 inline constexpr std::uint8_t kVipEcho = 0x02;      // echo requests to it are answered
@@ -111,15 +123,17 @@ struct VipRecord {
   IpProto protocol;
   std::uint8_t flags;  // kVip…
   PoolId pool;
+  Tracking tracking;
+  std::uint8_t reserved;
   std::uint32_t stats_index;  // position in the stats region; stays the same over generations
   Unserved unserved;
   NoBackend no_backend;
   std::uint8_t prefix_bits;  // 0 … 32 or 0 … 128
-  std::uint8_t reserved;
-  std::uint8_t spare[32];
+  std::uint8_t spare[33];
 };
 static_assert(sizeof(VipRecord) == 64);
-static_assert(offsetof(VipRecord, pool) == 20 && offsetof(VipRecord, stats_index) == 24);
+static_assert(offsetof(VipRecord, pool) == 20 && offsetof(VipRecord, tracking) == 22);
+static_assert(offsetof(VipRecord, stats_index) == 24);
 static_assert(offsetof(VipRecord, unserved) == 28 && offsetof(VipRecord, prefix_bits) == 30);
 
 // The classify stage finds a service with one probe: open addressing, linear probing, at most half full. An entry is of
@@ -145,6 +159,8 @@ struct VipIndex4Entry {
   VipIndex4Key key;
   VipId vip;
   PoolId pool;  // none or own in address entries
+  Tracking tracking;
+  std::uint8_t reserved;
 };
 static_assert(sizeof(VipIndex4Key) == 8 && sizeof(VipIndex4Entry) == 16);
 
@@ -165,6 +181,8 @@ struct VipIndex6Entry {
   VipIndex6Key key;
   VipId vip;
   PoolId pool;
+  Tracking tracking;
+  std::uint8_t reserved;
 };
 static_assert(sizeof(VipIndex6Key) == 24 && sizeof(VipIndex6Entry) == 32);
 
@@ -206,20 +224,38 @@ inline std::uint64_t index_hash(const QuicServerId& key) {
   return index_mix(index_mix(words[0]) ^ words[1]);
 }
 
+// Which backend a flow that nobody knows goes to.
+enum class Scheduler : std::uint8_t {
+  maglev = 0,             // the owner of the flow's slot
+  source_hash = 1,        // the owner of the slot that the client's address hashes to
+  round_robin = 2,        // the owner of the next slot; needs tracking `all`
+  least_connections = 3,  // the backend with the fewest tracked flows for its weight; needs tracking `all`
+};
+
+inline constexpr std::uint8_t kPoolSecondChance = 0x01;  // packets of unsettled slots carry a hop list
+inline constexpr std::uint8_t kPoolClosed = 0x02;        // no backend takes new flows: all slots are without an owner
+
 struct PoolRecord {
   ObjectRef slots;     // Slot entries; slot_count 0 = no usable backend
   ObjectRef backends;  // BackendRecord[]
   ObjectRef quic;      // how connection IDs name backends; offset 0: they do not
+  ObjectRef history;   // HistoryWord[]: previous owners of unsettled slots; offset 0: all slots are settled
   std::uint32_t slot_count;
   std::uint32_t backend_count;
   Encap encap;
-  std::uint8_t reserved[7];
+  Scheduler scheduler;
+  std::uint8_t flags;         // kPool…
+  std::uint8_t source_bits4;  // source_hash: of a client's address, those that are hashed
+  std::uint8_t source_bits6;
+  std::uint8_t spare[51];
 };
-static_assert(sizeof(PoolRecord) == 64 && offsetof(PoolRecord, quic) == 32);
+static_assert(sizeof(PoolRecord) == 128 && offsetof(PoolRecord, quic) == 32 && offsetof(PoolRecord, slot_count) == 64);
 
-// An element of a slots object: BackendId in the lower 15 bits. The top bit is kept for "unsettled".
+// An element of a slots object: BackendId in the lower 15 bits; the top bit says that the slot is unsettled: it has
+// previous owners that are alive.
 using SlotEntry = std::uint16_t;
 inline constexpr SlotEntry kSlotOwnerMask = 0x7fff;
+inline constexpr SlotEntry kSlotUnsettled = 0x8000;
 inline constexpr std::uint32_t kPoolsMax = 4096;
 inline constexpr std::uint32_t kBackendsPerPoolMax = 0x7fff;
 inline constexpr std::uint32_t kSlotCountDefault = 65521;  // prime; 24 + 2 × 65521 bytes fit 128 KiB
@@ -231,33 +267,65 @@ inline constexpr std::uint8_t kBackendAlive = 0x02;      // may keep connections
 // What happens to packets that are too big for the path once encapsulated and may be fragmented.
 enum class Oversize : std::uint8_t { fragment_outer = 0, fragment_inner = 1, drop = 2 };
 
-// All that the encap stage needs to know of a backend, in two cache lines: the headers it will put in front of a
-// packet, complete but for what depends on that packet.
+// The previous owners of unsettled slots, for docs/continuity.md. A history object holds, in words of 8 bytes,
+//
+//   HistoryBlock for each 32 slots │ PastOwners for each unsettled slot, in the order of the slots
+inline constexpr std::uint32_t kSlotsPerHistoryBlock = 32;
+struct HistoryBlock {
+  std::uint32_t first;  // which PastOwners is that of the first slot in `mask`
+  std::uint32_t mask;   // the unsettled slots of the block
+};
+inline constexpr std::uint32_t kPastOwnersMax = 3;
+struct PastOwners {
+  std::array<BackendId, kPastOwnersMax>
+      backends;  // alive, none twice: the oldest, then the others up to the newest; then none
+  std::uint16_t reserved;
+};
+using HistoryWord = std::uint64_t;
+static_assert(sizeof(HistoryBlock) == sizeof(HistoryWord) && sizeof(PastOwners) == sizeof(HistoryWord));
+constexpr std::uint32_t history_blocks(std::uint32_t slot_count) {
+  return (slot_count + kSlotsPerHistoryBlock - 1) / kSlotsPerHistoryBlock;
+}
+
+// Where the backend of a stats index is: what remembers a backend over generations remembers that number. Those from
+// kDirectorySizeMax on cannot be remembered.
+inline constexpr std::uint32_t kDirectorySizeMax = 0xffff;
+struct BackendPlace {
+  PoolId pool = PoolId::none;
+  BackendId backend = BackendId::none;
+};
+static_assert(sizeof(BackendPlace) == 4);
+
+// All that the encap stage needs to know of a backend: the headers it will put in front of a packet, complete but for
+// what depends on that packet, and how to complete them. What IPIP over IPv4 takes lies in the first cache line.
 struct BackendRecord {
-  // Ethernet, up to two VLAN tags, outer IP, and for GUE: UDP and the GUE header; for GRE its header. Left zero and
-  // filled in per packet: lengths, DSCP/ECN, IPv4 header checksum, IPv6 flow label, the source's host bits, UDP source
-  // port and checksum, and what names the inner protocol. With l2dsr it ends with the EtherType, which is filled in.
-  std::uint8_t outer[80];
-  IpAddress address;             // where it is; also names it when tables are built
-  std::uint32_t stats_index;     // position in the stats region; stays the same over generations
   std::uint16_t path_mtu_bytes;  // the largest outer IP packet that fits the way there
   std::uint8_t outer_bytes;      // used bytes of `outer`
   std::uint8_t port;             // position of the egress port in the data plane's configuration
   Encap encap;
   std::uint8_t flags;  // kBackend…
   Family outer_family;
-  std::uint8_t ip_at;       // offset of the outer IP header in `outer`: 14, 18 or 22
-  std::uint32_t outer_sum;  // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
-  Be32 source_entropy;      // which of the last 32 bits of the outer source come from the flow's entropy
-  std::uint8_t tos_keep;    // outer traffic class = (inner & tos_keep) | tos_set
+  std::uint8_t ip_at;         // offset of the outer IP header in `outer`: 14, 18 or 22
+  std::uint32_t outer_sum;    // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
+  Be32 source_entropy;        // which of the last 32 bits of the outer source come from the flow's entropy
+  std::uint32_t stats_index;  // position in the stats region; stays the same over generations
+  std::uint8_t tos_keep;      // outer traffic class = (inner & tos_keep) | tos_set
   std::uint8_t tos_set;
   Oversize oversize;
-  std::uint8_t spare[9];
+  std::uint8_t reserved;
+  // Ethernet, up to two VLAN tags, outer IP, and for GUE: UDP and the GUE header; for GRE its header. Left zero and
+  // filled in per packet: lengths, DSCP/ECN, IPv4 header checksum, IPv6 flow label, the source's host bits, UDP source
+  // port and checksum, and what names the inner protocol. With l2dsr it ends with the EtherType, which is filled in.
+  std::uint8_t outer[80];
+  IpAddress address;     // where it is; also names it when tables are built
+  std::uint16_t weight;  // in force
+  std::uint8_t spare[6];
 };
 static_assert(sizeof(BackendRecord) == 128);
-static_assert(offsetof(BackendRecord, address) == 80 && offsetof(BackendRecord, stats_index) == 96);
-static_assert(offsetof(BackendRecord, outer_bytes) == 102 && offsetof(BackendRecord, outer_sum) == 108);
-static_assert(offsetof(BackendRecord, source_entropy) == 112 && offsetof(BackendRecord, oversize) == 118);
+static_assert(offsetof(BackendRecord, outer_bytes) == 2 && offsetof(BackendRecord, outer_sum) == 8);
+static_assert(offsetof(BackendRecord, stats_index) == 16 && offsetof(BackendRecord, outer) == 24);
+static_assert(offsetof(BackendRecord, outer) + sizeof(EthernetHeader) + sizeof(Ipv4Header) <= kCacheLineBytes);
+static_assert(offsetof(BackendRecord, address) == 104 && offsetof(BackendRecord, weight) == 120);
 
 namespace detail {
 
@@ -282,7 +350,11 @@ constexpr void add_objects(LayoutHash& hash) {
       .GUIDEWAY_FIELD(GenerationRoot, vips)
       .GUIDEWAY_FIELD(GenerationRoot, index4)
       .GUIDEWAY_FIELD(GenerationRoot, index6)
-      .GUIDEWAY_FIELD(GenerationRoot, pools);
+      .GUIDEWAY_FIELD(GenerationRoot, pools)
+      .GUIDEWAY_FIELD(GenerationRoot, directory)
+      .GUIDEWAY_TYPE(BackendPlace)
+      .GUIDEWAY_FIELD(BackendPlace, pool)
+      .GUIDEWAY_FIELD(BackendPlace, backend);
 }
 constexpr void add_vips(LayoutHash& hash) {
   hash.GUIDEWAY_TYPE(VipRecord)
@@ -291,6 +363,7 @@ constexpr void add_vips(LayoutHash& hash) {
       .GUIDEWAY_FIELD(VipRecord, protocol)
       .GUIDEWAY_FIELD(VipRecord, flags)
       .GUIDEWAY_FIELD(VipRecord, pool)
+      .GUIDEWAY_FIELD(VipRecord, tracking)
       .GUIDEWAY_FIELD(VipRecord, stats_index)
       .GUIDEWAY_FIELD(VipRecord, unserved)
       .GUIDEWAY_FIELD(VipRecord, no_backend)
@@ -299,10 +372,12 @@ constexpr void add_vips(LayoutHash& hash) {
       .GUIDEWAY_FIELD(VipIndex4Entry, key)
       .GUIDEWAY_FIELD(VipIndex4Entry, vip)
       .GUIDEWAY_FIELD(VipIndex4Entry, pool)
+      .GUIDEWAY_FIELD(VipIndex4Entry, tracking)
       .GUIDEWAY_TYPE(VipIndex6Entry)
       .GUIDEWAY_FIELD(VipIndex6Entry, key)
       .GUIDEWAY_FIELD(VipIndex6Entry, vip)
-      .GUIDEWAY_FIELD(VipIndex6Entry, pool);
+      .GUIDEWAY_FIELD(VipIndex6Entry, pool)
+      .GUIDEWAY_FIELD(VipIndex6Entry, tracking);
 }
 constexpr void add_pools(LayoutHash& hash) {
   hash.GUIDEWAY_TYPE(PoolRecord)
@@ -312,6 +387,16 @@ constexpr void add_pools(LayoutHash& hash) {
       .GUIDEWAY_FIELD(PoolRecord, slot_count)
       .GUIDEWAY_FIELD(PoolRecord, backend_count)
       .GUIDEWAY_FIELD(PoolRecord, encap)
+      .GUIDEWAY_FIELD(PoolRecord, history)
+      .GUIDEWAY_FIELD(PoolRecord, scheduler)
+      .GUIDEWAY_FIELD(PoolRecord, flags)
+      .GUIDEWAY_FIELD(PoolRecord, source_bits4)
+      .GUIDEWAY_FIELD(PoolRecord, source_bits6)
+      .GUIDEWAY_TYPE(HistoryBlock)
+      .GUIDEWAY_FIELD(HistoryBlock, first)
+      .GUIDEWAY_FIELD(HistoryBlock, mask)
+      .GUIDEWAY_TYPE(PastOwners)
+      .GUIDEWAY_FIELD(PastOwners, backends)
       .GUIDEWAY_TYPE(BackendRecord)
       .GUIDEWAY_FIELD(BackendRecord, outer)
       .GUIDEWAY_FIELD(BackendRecord, address)
@@ -328,6 +413,7 @@ constexpr void add_pools(LayoutHash& hash) {
       .GUIDEWAY_FIELD(BackendRecord, tos_keep)
       .GUIDEWAY_FIELD(BackendRecord, tos_set)
       .GUIDEWAY_FIELD(BackendRecord, oversize)
+      .GUIDEWAY_FIELD(BackendRecord, weight)
       .GUIDEWAY_TYPE(QuicShape)
       .GUIDEWAY_FIELD(QuicShape, kind)
       .GUIDEWAY_FIELD(QuicShape, server_id_bytes)

@@ -26,21 +26,34 @@ inline std::uint64_t object_checksum(std::span<const std::byte> object) {
   return XXH3_64bits(object.data() + sizeof(std::uint64_t), object.size() - sizeof(std::uint64_t));
 }
 
+struct HistoryView {
+  const HistoryBlock* blocks = nullptr;  // nullptr: all slots are settled
+  const PastOwners* pasts = nullptr;
+  std::uint32_t past_count = 0;
+};
+
 struct PoolView {
   const SlotEntry* slots = nullptr;
   const BackendRecord* backends = nullptr;
   std::uint32_t slot_count = 0;
   std::uint32_t backend_count = 0;
+  Scheduler scheduler{};
+  std::uint8_t flags = 0;  // kPool…
+  std::uint8_t source_bits4 = 32;
+  std::uint8_t source_bits6 = 128;
   ObjectRef slots_ref{};
   ObjectRef backends_ref{};
   Encap encap{};
   ObjectRef quic_ref{};  // offset 0: connection IDs name no backends
   QuicView quic;
+  ObjectRef history_ref{};  // offset 0: all slots are settled
+  HistoryView history;
 };
 
 struct VipMatch {
   VipId vip = VipId::none;     // none: the address is no VIP's
   PoolId pool = PoolId::none;  // with a vip: none when nothing serves this protocol and port; without: own or none
+  Tracking tracking{};
 };
 
 // The prefixes of an index that are shorter than an address, as their tags (tables.h), the longest first.
@@ -66,11 +79,12 @@ struct TablesView {
   FlowHashKeys hash_keys{};
   std::span<const VipRecord> vips;
   std::span<const PoolView> pools;
+  std::span<const BackendPlace> directory;
   VipIndex4View index4;
   VipIndex6View index6;
   std::uint64_t config_digest = 0;
   std::uint64_t published_unix_ns = 0;
-  ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{};
+  ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{}, directory_ref{};
 };
 
 // The first bits of an address, zeros behind them. `bits`: at most 32 or 128.
@@ -124,8 +138,8 @@ inline VipMatch find_address(const Index& index, Key key) {
   key.protocol = 0;
   const auto* address = probe_longest(index, key);
   if (address == nullptr) return {};
-  if (address->pool == PoolId::own) return {VipId::none, PoolId::own};
-  return {address->vip, PoolId::none};
+  if (address->pool == PoolId::own) return {VipId::none, PoolId::own, {}};
+  return {address->vip, PoolId::none, {}};
 }
 
 // The order of docs/packet_policy.md, section 3. Most packets are for an address and a port that have an entry: they
@@ -133,7 +147,7 @@ inline VipMatch find_address(const Index& index, Key key) {
 template <typename Index, typename Key>
 inline VipMatch find(const Index& index, Key key) {
   const auto* service = probe(index, key);
-  if (service != nullptr) return {service->vip, service->pool};
+  if (service != nullptr) return {service->vip, service->pool, service->tracking};
   const VipMatch address = find_address(index, key);
   if (address.vip == VipId::none) return address;
   service = probe_prefixes(index, key);
@@ -141,7 +155,7 @@ inline VipMatch find(const Index& index, Key key) {
     key.port = {};
     service = probe_longest(index, key);
   }
-  return service != nullptr ? VipMatch{service->vip, service->pool} : address;
+  return service != nullptr ? VipMatch{service->vip, service->pool, service->tracking} : address;
 }
 
 }  // namespace detail
@@ -169,6 +183,14 @@ inline const PoolView* pool_view(const TablesView& view, PoolId pool) {
   return index(pool) < view.pools.size() ? &view.pools[index(pool)] : nullptr;
 }
 
+// The scheduler source_hash: what a flow's slot is chosen by, instead of the flow hash.
+inline std::uint64_t source_hash(const FlowHashKeys& keys, Be32 source, std::uint32_t bits) {
+  return flow_hash(keys, FlowKey4{.source = first_bits(source, bits), .destination = {}, .ports = {}});
+}
+inline std::uint64_t source_hash(const FlowHashKeys& keys, const Block16& source, std::uint32_t bits) {
+  return flow_hash(keys, FlowKey6{.source = first_bits(source, bits), .destination = {}, .ports = {}});
+}
+
 // The entry of the flow's slot; nullptr when the pool has no usable backend.
 inline const SlotEntry* slot_entry(const PoolView& pool, std::uint64_t hash) {
   return pool.slot_count == 0 ? nullptr : &pool.slots[index(slot_of(hash, pool.slot_count))];
@@ -181,6 +203,27 @@ inline const BackendRecord* owner_of(const PoolView& pool, SlotEntry entry) {
 inline const BackendRecord* select_backend(const PoolView& pool, std::uint64_t hash) {
   const SlotEntry* entry = slot_entry(pool, hash);
   return entry != nullptr ? owner_of(pool, *entry) : nullptr;
+}
+
+// The living previous owners of a slot; nullptr when it is settled.
+inline const PastOwners* past_owners(const PoolView& pool, Slot slot) {
+  if (pool.history.blocks == nullptr) return nullptr;
+  const HistoryBlock block = pool.history.blocks[index(slot) / kSlotsPerHistoryBlock];
+  const std::uint32_t bit = 1U << (index(slot) % kSlotsPerHistoryBlock);
+  const auto before = static_cast<std::uint32_t>(std::popcount(block.mask & (bit - 1)));
+  const bool has = (block.mask & bit) != 0 && block.first < pool.history.past_count &&
+                   before < pool.history.past_count - block.first;
+  return has ? &pool.history.pasts[block.first + before] : nullptr;
+}
+inline const BackendRecord* backend_record(const PoolView& pool, BackendId backend) {
+  return index(backend) < pool.backend_count ? &pool.backends[index(backend)] : nullptr;
+}
+// The backend of this pool that has a stats index; nullptr: there is none any more.
+inline const BackendRecord* backend_of_index(const TablesView& view, PoolId pool, std::uint32_t stats_index) {
+  if (stats_index >= view.directory.size()) return nullptr;
+  const BackendPlace place = view.directory[stats_index];
+  const PoolView* found = place.pool == pool ? pool_view(view, pool) : nullptr;
+  return found != nullptr ? backend_record(*found, place.backend) : nullptr;
 }
 
 // ---- opening -------------------------------------------------------------------------------------------------------
@@ -198,6 +241,8 @@ enum class TablesError : std::uint32_t {
   bad_pool,              // slot or backend count out of range
   slot_without_backend,  // a slot names a backend that does not exist
   bad_backend,           // outer header too long, or an unknown encapsulation
+  bad_history,           // a pool's history leaves its slots or backends
+  bad_directory,         // names a pool or backend that does not exist
   bad_quic,              // a connection ID layout that cannot be, or a server ID of a backend that does not exist
 };
 constexpr const char* to_text(TablesError error) {
@@ -226,6 +271,10 @@ constexpr const char* to_text(TablesError error) {
       return "a slot names a backend that does not exist";
     case TablesError::bad_backend:
       return "a backend's outer header is malformed";
+    case TablesError::bad_history:
+      return "a pool's slot history names slots or backends that do not exist";
+    case TablesError::bad_directory:
+      return "the directory of backends names what does not exist";
     case TablesError::bad_quic:
       return "a pool's QUIC layouts or server IDs are malformed";
   }

@@ -84,11 +84,12 @@ inline bool backends_are_sound(const Elements<BackendRecord>& backends) {
   return true;
 }
 
-inline bool slots_are_sound(const Elements<SlotEntry>& slots, std::uint32_t backends) {
+// The slots of a closed pool have no owner.
+inline bool slots_are_sound(const Elements<SlotEntry>& slots, std::uint32_t backends, bool closed) {
   std::uint32_t highest = 0;
   for (std::uint32_t i = 0; i < slots.count; i++)
     highest = std::max<std::uint32_t>(highest, slots.first[i] & kSlotOwnerMask);
-  return slots.count == 0 || highest < backends;
+  return slots.count == 0 || closed || highest < backends;
 }
 
 // REQUIRES: `view` has the backends of the pool.
@@ -115,10 +116,52 @@ inline TablesError open_quic(std::span<const std::byte> segment, const ObjectRef
   return TablesError::none;
 }
 
+// The words of a history, sorted out. REQUIRES: `slot_count` and `backend_count` of the view.
+inline bool history_is_sound(const Elements<HistoryWord>& words, PoolView& view) {
+  const std::uint32_t blocks = history_blocks(view.slot_count);
+  if (words.count < blocks) return false;
+  view.history = {reinterpret_cast<const HistoryBlock*>(words.first),
+                  reinterpret_cast<const PastOwners*>(words.first + blocks), words.count - blocks};
+  for (std::uint32_t i = 0; i < view.history.past_count; i++)
+    for (const BackendId backend : view.history.pasts[i].backends)
+      if (backend != BackendId::none && index(backend) >= view.backend_count) return false;
+  std::uint32_t next = 0;
+  for (std::uint32_t i = 0; i < blocks; i++) {
+    if (view.history.blocks[i].first != next) return false;
+    next += static_cast<std::uint32_t>(std::popcount(view.history.blocks[i].mask));
+  }
+  return next == view.history.past_count;
+}
+
+inline TablesError open_history(std::span<const std::byte> segment, const ObjectRef& ref, const PoolView* before,
+                                PoolView& view) {
+  view.history_ref = ref;
+  if (before != nullptr && before->history_ref == ref && before->slot_count == view.slot_count &&
+      before->backend_count == view.backend_count) {
+    view.history = before->history;
+    return TablesError::none;
+  }
+  Elements<HistoryWord> words;
+  const ObjectRef* known = before != nullptr ? &before->history_ref : nullptr;
+  if (const auto e = open_object(segment, ref, ObjectKind::history, known, words); e != TablesError::none) return e;
+  return history_is_sound(words, view) ? TablesError::none : TablesError::bad_history;
+}
+
+inline bool directory_is_sound(const Elements<BackendPlace>& places, std::span<const PoolView> pools) {
+  for (std::uint32_t i = 0; i < places.count; i++) {
+    const BackendPlace place = snapshot<BackendPlace>(reinterpret_cast<const std::byte*>(places.first + i));
+    if (place.pool == PoolId::none) continue;
+    if (index(place.pool) >= pools.size() || index(place.backend) >= pools[index(place.pool)].backend_count)
+      return false;
+  }
+  return true;
+}
+
 inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolView* before,
                              PoolView& view) {
   if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax || record.encap < Encap::ipip ||
-      record.encap > Encap::l2dsr)
+      record.encap > Encap::l2dsr || record.scheduler > Scheduler::least_connections || record.source_bits4 > 32 ||
+      record.source_bits6 > 128)
     return TablesError::bad_pool;
   Elements<SlotEntry> slots;
   Elements<BackendRecord> backends;
@@ -137,9 +180,26 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
   const bool same_backends = before != nullptr && before->backends_ref == backends.ref;
   const bool same_slots = before != nullptr && before->slots_ref == slots.ref;
   if (!same_backends && !backends_are_sound(backends)) return TablesError::bad_backend;
-  if (!(same_slots && before->backend_count == backends.count) && !slots_are_sound(slots, backends.count))
+  const bool known_slots = same_slots && before->backend_count == backends.count && before->flags == record.flags;
+  if (!known_slots && !slots_are_sound(slots, backends.count, (record.flags & kPoolClosed) != 0))
     return TablesError::slot_without_backend;
-  view = {slots.first, backends.first, slots.count, backends.count, slots.ref, backends.ref, record.encap, {}, {}};
+  view = {.slots = slots.first,
+          .backends = backends.first,
+          .slot_count = slots.count,
+          .backend_count = backends.count,
+          .scheduler = record.scheduler,
+          .flags = record.flags,
+          .source_bits4 = record.source_bits4,
+          .source_bits6 = record.source_bits6,
+          .slots_ref = slots.ref,
+          .backends_ref = backends.ref,
+          .encap = record.encap,
+          .quic_ref = {},
+          .quic = {},
+          .history_ref = {},
+          .history = {}};
+  if (record.history.offset_units != 0)
+    if (const auto e = open_history(segment, record.history, before, view); e != TablesError::none) return e;
   return record.quic.offset_units != 0 ? open_quic(segment, record.quic, before, view) : TablesError::none;
 }
 
@@ -168,27 +228,24 @@ inline std::uint32_t pool_count(std::span<const std::byte> segment, RootWord wor
 
 inline TablesError open_generation(std::span<const std::byte> segment, RootWord word, std::span<PoolView> pools,
                                    const TablesView* before, TablesView& view) {
-  using detail::open_object;
   GenerationRoot root;
   if (const auto e = detail::open_root(segment, word, root); e != TablesError::none) return e;
-  const auto known = [&](ObjectRef TablesView::*ref) { return before != nullptr ? &(before->*ref) : nullptr; };
-
   detail::Elements<VipRecord> vips;
   detail::Elements<PoolRecord> records;
   detail::Elements<VipIndex4Entry> index4;
   detail::Elements<VipIndex6Entry> index6;
-  if (const auto e = open_object(segment, root.vips, ObjectKind::vips, known(&TablesView::vips_ref), vips);
-      e != TablesError::none)
-    return e;
-  if (const auto e = open_object(segment, root.pools, ObjectKind::pools, known(&TablesView::pools_ref), records);
-      e != TablesError::none)
-    return e;
-  if (const auto e = open_object(segment, root.index4, ObjectKind::index4, known(&TablesView::index4_ref), index4);
-      e != TablesError::none)
-    return e;
-  if (const auto e = open_object(segment, root.index6, ObjectKind::index6, known(&TablesView::index6_ref), index6);
-      e != TablesError::none)
-    return e;
+  detail::Elements<BackendPlace> directory;
+  TablesError error = TablesError::none;
+  const auto open = [&](const ObjectRef& ref, ObjectKind kind, ObjectRef TablesView::*known, auto& out) {
+    if (error == TablesError::none)
+      error = detail::open_object(segment, ref, kind, before != nullptr ? &(before->*known) : nullptr, out);
+  };
+  open(root.vips, ObjectKind::vips, &TablesView::vips_ref, vips);
+  open(root.pools, ObjectKind::pools, &TablesView::pools_ref, records);
+  open(root.index4, ObjectKind::index4, &TablesView::index4_ref, index4);
+  open(root.index6, ObjectKind::index6, &TablesView::index6_ref, index6);
+  open(root.directory, ObjectKind::directory, &TablesView::directory_ref, directory);
+  if (error != TablesError::none) return error;
 
   if (records.count > pools.size()) return TablesError::too_many_pools;
   for (std::uint32_t i = 0; i < vips.count; i++)
@@ -203,12 +260,14 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
     const PoolView* same = before != nullptr && i < before->pools.size() ? &before->pools[i] : nullptr;
     if (const auto e = detail::open_pool(segment, record, same, pools[i]); e != TablesError::none) return e;
   }
+  if (!detail::directory_is_sound(directory, pools.first(records.count))) return TablesError::bad_directory;
 
   view.generation = root.generation;
   view.index4 = index4_view;
   view.index6 = index6_view;
   view.vips = {vips.first, vips.count};
   view.pools = pools.first(records.count);
+  view.directory = {directory.first, directory.count};
   view.hash_keys = root.hash_keys;
   view.config_digest = root.config_digest;
   view.published_unix_ns = root.published_unix_ns;
@@ -216,6 +275,7 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   view.index4_ref = root.index4;
   view.index6_ref = root.index6;
   view.pools_ref = root.pools;
+  view.directory_ref = root.directory;
   return TablesError::none;
 }
 

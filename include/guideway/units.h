@@ -20,9 +20,9 @@ constexpr Generation next(Generation g) {
 
 // Positions in the arrays of one generation; meaningless in another one.
 enum class VipId : std::uint32_t { none = 0xffffffff };
-enum class PoolId : std::uint32_t {
-  none = 0xffffffff,
-  own = 0xfffffffe,  // in an index: not a VIP's address but one of our own (tables.h)
+enum class PoolId : std::uint16_t {
+  none = 0xffff,
+  own = 0xfffe,  // in an index: not a VIP's address but one of our own (tables.h)
 };
 enum class BackendId : std::uint16_t { none = 0x7fff };  // position in its pool's list of backends
 constexpr std::uint32_t index(VipId v) {
@@ -42,6 +42,7 @@ constexpr std::uint32_t index(Slot s) {
 }
 
 enum class WorkerId : std::uint32_t {};
+inline constexpr std::uint32_t kWorkersMax = 64;
 constexpr std::uint32_t index(WorkerId w) {
   return static_cast<std::uint32_t>(w);
 }

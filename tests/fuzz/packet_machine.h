@@ -45,6 +45,7 @@ class PacketMachine {
   std::unique_ptr<WorkerBlock> stats_;
   std::array<Traffic, 8> vips_{};
   std::array<Traffic, 8> backends_{};
+  std::array<FlowBucket, 64> flows_{};
   std::unique_ptr<Worker> worker_;
   std::uint64_t runs_ = 0;
   Ns now_{};

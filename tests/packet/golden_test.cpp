@@ -90,7 +90,7 @@ TEST_P(Golden, Packets) {
 // Many packets at once end as they do one by one. What a case says of time is not for this.
 TEST_P(Golden, PacketsInBatches) {
   const PacketCase& packet_case = GetParam();
-  if (packet_case.takes_time) return;
+  if (packet_case.takes_time || !packet_case.later_tables.empty()) return;
   Ends expected;
   PacketPath one_by_one(packet_case);
   for (const Step& step : packet_case.steps) {

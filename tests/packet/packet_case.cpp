@@ -32,7 +32,8 @@ Ns parse_time(const std::string& text, int line) {
 // The section [packets].
 class StepsText {
  public:
-  explicit StepsText(std::span<const Line> lines) : lines_(lines) {}
+  // Time goes on from section to section.
+  StepsText(std::span<const Line> lines, Ns now) : lines_(lines), now_(now) {}
 
   void parse(PacketCase& into) {
     while (at_ < lines_.size()) {
@@ -46,7 +47,10 @@ class StepsText {
         throw TextError(line.number, "a packet begins with \"in\"");
       }
     }
-    into.steps = std::move(steps_);
+    for (Step& step : steps_) {
+      step.tables = into.later_tables.size();
+      into.steps.push_back(std::move(step));
+    }
   }
 
  private:
@@ -152,7 +156,7 @@ class StepsText {
 
   std::span<const Line> lines_;
   std::size_t at_ = 0;
-  Ns now_{};
+  Ns now_;
   std::map<std::string, Frame> frames_;
   InnerPackets inner_;
   std::vector<Step> steps_;
@@ -182,9 +186,11 @@ class CaseParser {
 
  private:
   void tables(std::span<const Line> lines) {
-    TablesText text;
-    for (const Line& line : lines) text.add(line);
-    case_.tables = text.take();
+    for (const Line& line : lines) tables_.add(line);
+    if (case_.steps.empty())
+      case_.tables = tables_.take();
+    else
+      case_.later_tables.push_back(tables_.take());
   }
   void limits(std::span<const Line> lines) {
     for (const Line& line : lines) {
@@ -194,8 +200,10 @@ class CaseParser {
         case_.echo_per_second = limit;
       else if (line.name == "errors_per_second")
         case_.errors_per_second = limit;
+      else if (line.name == "flow_buckets")
+        case_.flow_buckets = limit;
       else
-        fields.fail("[limits] says echo_per_second or errors_per_second");
+        fields.fail("[limits] says echo_per_second, errors_per_second or flow_buckets");
       fields.finish();
     }
   }
@@ -216,7 +224,9 @@ class CaseParser {
       fields.finish();
     }
   }
-  void packets(std::span<const Line> lines) { StepsText(lines).parse(case_); }
+  void packets(std::span<const Line> lines) {
+    StepsText(lines, case_.steps.empty() ? Ns{} : case_.steps.back().now).parse(case_);
+  }
   void counters(std::span<const Line> lines) {
     for (const Line& line : lines) {
       Fields fields(line);
@@ -226,6 +236,7 @@ class CaseParser {
   }
 
   std::vector<Line> lines_;
+  TablesText tables_;
   PacketCase case_;
 };
 

@@ -36,6 +36,7 @@ struct Ends {
 struct Step {
   int line = 0;
   std::chrono::nanoseconds now{};  // the worker's clock
+  std::size_t tables = 0;          // in force: 0 the first, n the n-th later ones
   bool has_packet = true;          // false: nothing comes, only time has passed
   From from = From::network;
   Frame frame;
@@ -47,6 +48,8 @@ struct Step {
 struct PacketCase {
   std::string name;
   DesiredTables tables;
+  std::vector<DesiredTables> later_tables;  // that took their place, one after the other
+  std::uint32_t flow_buckets = 64;
   std::uint32_t echo_per_second = 1000;
   std::uint32_t errors_per_second = 1000;
   KernelPath kernel_path = KernelPath::present;

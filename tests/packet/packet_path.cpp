@@ -145,18 +145,28 @@ struct PacketPath::Ports {
 };
 
 PacketPath::PacketPath(const PacketCase& packet_case)
-    : tables_(shm::TablesWriter::create(1 << 20)), stats_(std::make_unique<WorkerBlock>()) {
-  if (tables_->publish(ImageBuilder{}.build(packet_case.tables)) != shm::PublishResult::published)
+    : case_(packet_case),
+      tables_(shm::TablesWriter::create(1 << 20)),
+      stats_(std::make_unique<WorkerBlock>()),
+      flows_(packet_case.flow_buckets) {
+  use_tables(0);
+  ports_ = std::make_unique<Ports>(packet_case);
+  worker_ =
+      std::make_unique<Worker>(ports_->of_worker, WorkerStats{stats_.get(), vips_, backends_, flows_of_backend_},
+                               flows_, WorkerSettings{packet_case.echo_per_second, packet_case.errors_per_second, {}});
+}
+PacketPath::~PacketPath() = default;
+
+void PacketPath::use_tables(std::size_t which) {
+  const DesiredTables& tables = which == 0 ? case_.tables : case_.later_tables[which - 1];
+  if (tables_->publish(ImageBuilder{}.build(tables)) == shm::PublishResult::no_room)
     throw std::runtime_error("the tables do not fit");
   pools_.resize(pool_count(tables_->memory(), tables_->root()));
   if (const auto error = open_generation(tables_->memory(), tables_->root(), pools_, nullptr, view_);
       error != TablesError::none)
     throw std::runtime_error(to_text(error));
-  ports_ = std::make_unique<Ports>(packet_case);
-  worker_ = std::make_unique<Worker>(ports_->of_worker, WorkerStats{stats_.get(), vips_, backends_},
-                                     WorkerSettings{packet_case.echo_per_second, packet_case.errors_per_second});
+  which_tables_ = which;
 }
-PacketPath::~PacketPath() = default;
 
 Ends PacketPath::turn(std::chrono::nanoseconds now) {
   const auto before = counters();
@@ -175,6 +185,7 @@ Ends PacketPath::turn(std::chrono::nanoseconds now) {
 }
 
 Ends PacketPath::run(const Step& step) {
+  if (step.tables != which_tables_) use_tables(step.tables);
   if (step.has_packet) ports_->that_brings(step).put(step);
   return turn(step.now);
 }

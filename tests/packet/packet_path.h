@@ -17,6 +17,7 @@ namespace guideway::packet_text {
 
 class PacketPath {
  public:
+  // REQUIRES: the case outlives it.
   explicit PacketPath(const PacketCase& packet_case);
   ~PacketPath();
 
@@ -31,7 +32,11 @@ class PacketPath {
 
  private:
   struct Ports;
+  void use_tables(std::size_t which);
   Ends turn(std::chrono::nanoseconds now);
+
+  const PacketCase& case_;
+  std::size_t which_tables_ = 0;
 
   std::unique_ptr<shm::TablesWriter> tables_;
   std::vector<PoolView> pools_;
@@ -39,6 +44,8 @@ class PacketPath {
   std::unique_ptr<WorkerBlock> stats_;
   std::array<Traffic, 8> vips_{};
   std::array<Traffic, 8> backends_{};
+  std::array<std::atomic<std::uint32_t>, 64> flows_of_backend_{};
+  std::vector<FlowBucket> flows_;
   std::unique_ptr<Ports> ports_;
   std::unique_ptr<Worker> worker_;
 };

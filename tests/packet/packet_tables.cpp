@@ -64,10 +64,16 @@ MacAddress next_hop_mac(std::uint32_t port) {
 void TablesText::add(const Line& line) {
   static const std::map<std::string, void (TablesText::*)(Fields&)> kLines{
       {"key", &TablesText::key},         {"pool", &TablesText::pool}, {"layout", &TablesText::layout},
-      {"backend", &TablesText::backend}, {"vip", &TablesText::vip},   {"own", &TablesText::own}};
+      {"backend", &TablesText::backend}, {"era", &TablesText::era},   {"vip", &TablesText::vip},
+      {"own", &TablesText::own}};
   Fields fields(line);
   (this->*one_of(kLines, line.name, fields))(fields);
   fields.finish();
+}
+
+DesiredTables TablesText::take() {
+  pools_.clear();
+  return std::exchange(tables_, {});
 }
 
 void TablesText::key(Fields& fields) {
@@ -88,6 +94,13 @@ void TablesText::pool(Fields& fields) {
   pool.oversize = one_of<Oversize>(
       {{"fragment", Oversize::fragment_outer}, {"fragment-inner", Oversize::fragment_inner}, {"drop", Oversize::drop}},
       fields.text("oversize", "fragment"), fields);
+  pool.scheduler = one_of<Scheduler>({{"maglev", Scheduler::maglev},
+                                      {"source-hash", Scheduler::source_hash},
+                                      {"round-robin", Scheduler::round_robin},
+                                      {"least-connections", Scheduler::least_connections}},
+                                     fields.text("scheduler", "maglev"), fields);
+  pool.source_bits4 = static_cast<std::uint8_t>(fields.number("source_bits", 32));
+  pool.second_chance = fields.flag("second_chance");
   if (fields.flag("katran")) pool.quic = kKatranLayouts;
   tables_.pools.push_back(pool);
 }
@@ -116,6 +129,9 @@ void TablesText::backend(Fields& fields) {
   const auto address = parse_ip(fields.word());
   if (!address) fields.fail("no address");
   backend.address = *address;
+  backend.stats_index =
+      stats_indices_.emplace(std::pair(pools_.back(), *address), static_cast<std::uint32_t>(stats_indices_.size()))
+          .first->second;
   backend.weight = fields.number("weight", 1);
   backend.alive = !fields.flag("dead");
   if (!backend.alive) backend.weight = 0;
@@ -130,6 +146,21 @@ void TablesText::backend(Fields& fields) {
   if (fields.has("source_prefix")) egress.source_prefix = parse_prefix(fields.text("source_prefix", ""), fields);
   if (!fields.flag("unreachable")) backend.egress = egress;
   tables_.pools.back().backends.push_back(backend);
+}
+
+// "era 10.0.0.1 10.0.0.2=3": who had which weight, 1 if nothing is said; the oldest era first.
+void TablesText::era(Fields& fields) {
+  if (pools_.empty()) fields.fail("an era follows its pool");
+  Weights weights;
+  while (fields.has_word()) {
+    const std::string word = fields.word();
+    const std::size_t equals = word.find('=');
+    const auto address = parse_ip(word.substr(0, equals));
+    if (!address) fields.fail("an era names addresses");
+    weights.push_back(
+        {*address, equals == std::string::npos ? 1 : parse_number(word.substr(equals + 1), fields.line())});
+  }
+  tables_.pools.back().past.push_back(std::move(weights));
 }
 
 void TablesText::vip(Fields& fields) {
@@ -148,6 +179,8 @@ void TablesText::vip(Fields& fields) {
                        fields.text("unserved", "drop"), fields);
   vip.no_backend = one_of<NoBackend>({{"drop", NoBackend::drop}, {"reject", NoBackend::reject}},
                                      fields.text("no_backend", "drop"), fields);
+  vip.tracking = one_of<Tracking>({{"moved", Tracking::moved}, {"all", Tracking::all}, {"none", Tracking::none}},
+                                  fields.text("tracking", "moved"), fields);
   tables_.vips.push_back(vip);
 }
 

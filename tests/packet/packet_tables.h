@@ -1,6 +1,7 @@
 // The section [tables] of a case: what the control plane told the data plane. tests/packet/README.md describes it.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,19 +18,22 @@ class TablesText {
  public:
   // Throws TextError.
   void add(const Line& line);
-  DesiredTables take() { return std::move(tables_); }
+  // What was added since the last time. A backend keeps its stats index from one to the next.
+  DesiredTables take();
 
  private:
   void key(Fields& fields);
   void pool(Fields& fields);
   void layout(Fields& fields);
   void backend(Fields& fields);
+  void era(Fields& fields);
   void vip(Fields& fields);
   void own(Fields& fields);
   std::uint32_t pool_named(const std::string& name, const Fields& fields) const;
 
   DesiredTables tables_;
   std::vector<std::string> pools_;
+  std::map<std::pair<std::string, IpAddress>, std::uint32_t> stats_indices_;
 };
 
 }  // namespace guideway::packet_text

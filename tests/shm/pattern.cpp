@@ -1,5 +1,6 @@
 #include "tests/shm/pattern.h"
 
+#include <bit>
 #include <cstring>
 
 namespace guideway::shm {
@@ -49,6 +50,17 @@ VipRecord vip_of(std::uint64_t digest, std::uint32_t pool) {
   return record;
 }
 
+// Odd seeds have a history: the first slot of every block has the pool's first backend as its only past owner.
+std::vector<HistoryWord> history_of(PoolSeed seed, std::uint32_t slot_count) {
+  std::vector<HistoryWord> words;
+  if (seed % 2 == 0) return words;
+  const std::uint32_t blocks = history_blocks(slot_count);
+  for (std::uint32_t b = 0; b < blocks; b++) words.push_back(std::bit_cast<HistoryWord>(HistoryBlock{b, 1}));
+  const PastOwners past{{BackendId{0}, BackendId::none, BackendId::none}, static_cast<std::uint16_t>(mix(seed))};
+  words.insert(words.end(), blocks, std::bit_cast<HistoryWord>(past));
+  return words;
+}
+
 TableImage::Pool pool_of(PoolSeed seed, std::uint32_t slot_count) {
   if (slot_count == 0) slot_count = kSlotCounts[(mix(seed) >> 32) % kSlotCounts.size()];
   std::vector<SlotEntry> slots(slot_count);
@@ -58,9 +70,29 @@ TableImage::Pool pool_of(PoolSeed seed, std::uint32_t slot_count) {
   TableImage::Pool pool;
   pool.slots = object_of(ObjectKind::slots, slots);
   pool.backends = object_of(ObjectKind::backends, backends);
+  if (const auto history = history_of(seed, slot_count); !history.empty())
+    pool.history = object_of(ObjectKind::history, history);
   pool.slot_count = slot_count;
   pool.backend_count = static_cast<std::uint32_t>(backends.size());
   return pool;
+}
+
+// The first backend of each pool.
+std::vector<BackendPlace> directory_of(std::uint32_t pools) {
+  std::vector<BackendPlace> places;
+  for (std::uint32_t p = 0; p < pools; p++) places.push_back({static_cast<PoolId>(p), BackendId{0}});
+  return places;
+}
+
+std::string check_history(const PoolView& pool, PoolSeed seed) {
+  for (std::uint32_t s = 0; s < pool.slot_count; s += 97) {
+    const PastOwners* past = past_owners(pool, Slot{s});
+    const bool expected = seed % 2 == 1 && s % kSlotsPerHistoryBlock == 0;
+    if ((past != nullptr) != expected) return "a pool has the history of another one";
+    if (past != nullptr && past->reserved != static_cast<std::uint16_t>(mix(seed)))
+      return "a history is not of its pool";
+  }
+  return {};
 }
 
 std::string check_pool(const PoolView& pool, PoolSeed seed) {
@@ -71,7 +103,7 @@ std::string check_pool(const PoolView& pool, PoolSeed seed) {
   }
   for (std::uint32_t s = 0; s < pool.slot_count; s++)
     if (pool.slots[s] != slot_of_pattern(seed, s)) return "a slot is not of its pool";
-  return {};
+  return check_history(pool, seed);
 }
 
 }  // namespace
@@ -89,6 +121,7 @@ TableImage PatternBuilder::build(const std::vector<PoolSeed>& seeds) {
   }
   lately_ = std::move(now);
   image.vips = object_of(ObjectKind::vips, vips);
+  image.directory = object_of(ObjectKind::directory, directory_of(static_cast<std::uint32_t>(seeds.size())));
   image.index4 = object_of(ObjectKind::index4, std::vector<VipIndex4Entry>(2));
   image.index6 = object_of(ObjectKind::index6, std::vector<VipIndex6Entry>(2));
   return image;
@@ -102,6 +135,7 @@ std::string check_pattern(const TablesView& view) {
     if (auto wrong = check_pool(pool, seeds.back()); !wrong.empty()) return wrong;
   }
   if (digest_of(seeds) != view.config_digest) return "pools of different generations are mixed";
+  if (view.directory.size() != seeds.size()) return "there is a directory of another generation";
   if (view.vips.size() != seeds.size()) return "there are VIPs of another generation";
   for (std::uint32_t i = 0; i < view.vips.size(); i++) {
     const VipRecord expected = vip_of(view.config_digest, i);

@@ -27,7 +27,7 @@ class PacketPath:
     def __init__(self, secret, tables, answers_echo=True, answers_errors=True):
         self.hash, self.tables, self.port_mac = FlowHash(secret).of_bytes, tables, mac_bytes(tables.port.mac)
         self.answers_echo, self.answers_errors = answers_echo, answers_errors
-        self.datagrams = Datagrams()
+        self.datagrams, self.flows = Datagrams(), set()
         self.counters = collections.Counter()
         self.identification, self.number = 0, 0
         self.ends = []
@@ -173,9 +173,19 @@ class PacketPath:
         value = self.hash(packet.source, packet.destination, *flow[1:], flow[0])
         way = service.ways[service.slots[slot_of(value, len(service.slots))]]
         counter = "fragments_forwarded" if packet.fragment else None
+        self.remember(packet, service, flow)
         if service.quic and not packet.fragment:
             way, counter = self.quic(packet, service, way)
         return self.forward(packet, way, entropy_of(value), counter)
+
+    # Section 11. The tables here stay as they are, so only tracking "all" remembers anything: that of plain UDP. What is
+    # replayed takes less time than a flow may be silent.
+
+    def remember(self, packet, service, flow):
+        if flow[0] != UDP or service.quic or packet.fragment and packet.fragment.offset:
+            return
+        self.flows.add((packet.source, packet.destination, flow))
+        self.counters["flows_remembered"] = self.counters["flows"] = len(self.flows)
 
     @staticmethod
     def quic(packet, service, way_of_hash):

@@ -12,7 +12,7 @@ namespace {
 
 // One VIP in ten is a prefix, and every pool has its own backends.
 std::string installation(int vips, int pools) {
-  std::string text = "vips_max = 65536\nbackends_max = 65536\n";
+  std::string text = "vips_max = 65536\nbackends_max = 65535\n";
   const auto number = [](int n) { return std::to_string(n); };
   for (int p = 0; p < pools; p++) {
     text += "[pool.p" + number(p) + "]\nslots = 1021\nbackends = [";

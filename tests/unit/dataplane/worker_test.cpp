@@ -137,7 +137,7 @@ class WorkerTest : public ::testing::Test {
   ~WorkerTest() override { EXPECT_TRUE(VectorPort::outstanding().empty()) << "buffers were lost"; }
 
   void poll(std::vector<WorkerPort> ports, bool with_view = true) {
-    Worker worker(ports, stats_, {});
+    Worker worker(ports, stats_, {}, {});
     worker.poll(with_view ? &view_ : nullptr, Ns{});
     expect_equations();
   }
@@ -302,7 +302,7 @@ TEST_F(WorkerTest, FragmentsThatWaitGoBackToTheirPortWhenTheWorkerEnds) {
   a_.incoming = {fragment(tcp_syn(kVipA), 0x0003)};
   {
     std::vector<WorkerPort> ports{{&a_}, {&b_}};
-    Worker worker(ports, stats_, {});
+    Worker worker(ports, stats_, {}, {});
     worker.poll(&view_, Ns{});
     EXPECT_EQ(counter(Counter::waiting_packets), 1U);
     expect_equations();

@@ -4,6 +4,7 @@
 
 #include "guideway/abi/backend_decap.h"
 #include "guideway/abi/xsk_steer.h"
+#include "guideway/flows.h"
 #include "guideway/stats.h"
 #include "guideway/tables.h"
 
@@ -106,7 +107,7 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(ObjectRef, checksum, 0, 8);
   EXPECT_FIELD(ObjectRef, offset_units, 8, 4);
   EXPECT_FIELD(ObjectRef, size_bytes, 12, 4);
-  EXPECT_TYPE(GenerationRoot, 192, 16);
+  EXPECT_TYPE(GenerationRoot, 256, 16);
   EXPECT_FIELD(GenerationRoot, header, 0, 24);
   EXPECT_FIELD(GenerationRoot, generation, 24, 8);
   EXPECT_FIELD(GenerationRoot, config_digest, 32, 8);
@@ -116,18 +117,21 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(GenerationRoot, index4, 144, 16);
   EXPECT_FIELD(GenerationRoot, index6, 160, 16);
   EXPECT_FIELD(GenerationRoot, pools, 176, 16);
+  EXPECT_FIELD(GenerationRoot, directory, 192, 16);
+  EXPECT_FIELD(GenerationRoot, spare, 208, 48);
   EXPECT_TYPE(VipRecord, 64, 4);
   EXPECT_FIELD(VipRecord, address, 0, 16);
   EXPECT_FIELD(VipRecord, port, 16, 2);
   EXPECT_FIELD(VipRecord, protocol, 18, 1);
   EXPECT_FIELD(VipRecord, flags, 19, 1);
-  EXPECT_FIELD(VipRecord, pool, 20, 4);
+  EXPECT_FIELD(VipRecord, pool, 20, 2);
+  EXPECT_FIELD(VipRecord, tracking, 22, 1);
+  EXPECT_FIELD(VipRecord, reserved, 23, 1);
   EXPECT_FIELD(VipRecord, stats_index, 24, 4);
   EXPECT_FIELD(VipRecord, unserved, 28, 1);
   EXPECT_FIELD(VipRecord, no_backend, 29, 1);
   EXPECT_FIELD(VipRecord, prefix_bits, 30, 1);
-  EXPECT_FIELD(VipRecord, reserved, 31, 1);
-  EXPECT_FIELD(VipRecord, spare, 32, 32);
+  EXPECT_FIELD(VipRecord, spare, 31, 33);
   EXPECT_TYPE(VipIndex4Key, 8, 1);
   EXPECT_FIELD(VipIndex4Key, address, 0, 4);
   EXPECT_FIELD(VipIndex4Key, port, 4, 2);
@@ -136,7 +140,9 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_TYPE(VipIndex4Entry, 16, 4);
   EXPECT_FIELD(VipIndex4Entry, key, 0, 8);
   EXPECT_FIELD(VipIndex4Entry, vip, 8, 4);
-  EXPECT_FIELD(VipIndex4Entry, pool, 12, 4);
+  EXPECT_FIELD(VipIndex4Entry, pool, 12, 2);
+  EXPECT_FIELD(VipIndex4Entry, tracking, 14, 1);
+  EXPECT_FIELD(VipIndex4Entry, reserved, 15, 1);
   EXPECT_TYPE(VipIndex6Key, 24, 1);
   EXPECT_FIELD(VipIndex6Key, address, 0, 16);
   EXPECT_FIELD(VipIndex6Key, port, 16, 2);
@@ -146,32 +152,66 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_TYPE(VipIndex6Entry, 32, 4);
   EXPECT_FIELD(VipIndex6Entry, key, 0, 24);
   EXPECT_FIELD(VipIndex6Entry, vip, 24, 4);
-  EXPECT_FIELD(VipIndex6Entry, pool, 28, 4);
-  EXPECT_TYPE(PoolRecord, 64, 8);
+  EXPECT_FIELD(VipIndex6Entry, pool, 28, 2);
+  EXPECT_FIELD(VipIndex6Entry, tracking, 30, 1);
+  EXPECT_FIELD(VipIndex6Entry, reserved, 31, 1);
+  EXPECT_TYPE(PoolRecord, 128, 8);
   EXPECT_FIELD(PoolRecord, slots, 0, 16);
   EXPECT_FIELD(PoolRecord, backends, 16, 16);
   EXPECT_FIELD(PoolRecord, quic, 32, 16);
-  EXPECT_FIELD(PoolRecord, slot_count, 48, 4);
-  EXPECT_FIELD(PoolRecord, backend_count, 52, 4);
-  EXPECT_FIELD(PoolRecord, encap, 56, 1);
-  EXPECT_FIELD(PoolRecord, reserved, 57, 7);
+  EXPECT_FIELD(PoolRecord, history, 48, 16);
+  EXPECT_FIELD(PoolRecord, slot_count, 64, 4);
+  EXPECT_FIELD(PoolRecord, backend_count, 68, 4);
+  EXPECT_FIELD(PoolRecord, encap, 72, 1);
+  EXPECT_FIELD(PoolRecord, scheduler, 73, 1);
+  EXPECT_FIELD(PoolRecord, flags, 74, 1);
+  EXPECT_FIELD(PoolRecord, source_bits4, 75, 1);
+  EXPECT_FIELD(PoolRecord, source_bits6, 76, 1);
+  EXPECT_FIELD(PoolRecord, spare, 77, 51);
+  EXPECT_TYPE(HistoryBlock, 8, 4);
+  EXPECT_FIELD(HistoryBlock, first, 0, 4);
+  EXPECT_FIELD(HistoryBlock, mask, 4, 4);
+  EXPECT_TYPE(PastOwners, 8, 2);
+  EXPECT_FIELD(PastOwners, backends, 0, 6);
+  EXPECT_FIELD(PastOwners, reserved, 6, 2);
+  EXPECT_TYPE(BackendPlace, 4, 2);
+  EXPECT_FIELD(BackendPlace, pool, 0, 2);
+  EXPECT_FIELD(BackendPlace, backend, 2, 2);
   EXPECT_TYPE(BackendRecord, 128, 4);
-  EXPECT_FIELD(BackendRecord, outer, 0, 80);
-  EXPECT_FIELD(BackendRecord, address, 80, 16);
-  EXPECT_FIELD(BackendRecord, stats_index, 96, 4);
-  EXPECT_FIELD(BackendRecord, path_mtu_bytes, 100, 2);
-  EXPECT_FIELD(BackendRecord, outer_bytes, 102, 1);
-  EXPECT_FIELD(BackendRecord, port, 103, 1);
-  EXPECT_FIELD(BackendRecord, encap, 104, 1);
-  EXPECT_FIELD(BackendRecord, flags, 105, 1);
-  EXPECT_FIELD(BackendRecord, outer_family, 106, 1);
-  EXPECT_FIELD(BackendRecord, ip_at, 107, 1);
-  EXPECT_FIELD(BackendRecord, outer_sum, 108, 4);
-  EXPECT_FIELD(BackendRecord, source_entropy, 112, 4);
-  EXPECT_FIELD(BackendRecord, tos_keep, 116, 1);
-  EXPECT_FIELD(BackendRecord, tos_set, 117, 1);
-  EXPECT_FIELD(BackendRecord, oversize, 118, 1);
-  EXPECT_FIELD(BackendRecord, spare, 119, 9);
+  EXPECT_FIELD(BackendRecord, path_mtu_bytes, 0, 2);
+  EXPECT_FIELD(BackendRecord, outer_bytes, 2, 1);
+  EXPECT_FIELD(BackendRecord, port, 3, 1);
+  EXPECT_FIELD(BackendRecord, encap, 4, 1);
+  EXPECT_FIELD(BackendRecord, flags, 5, 1);
+  EXPECT_FIELD(BackendRecord, outer_family, 6, 1);
+  EXPECT_FIELD(BackendRecord, ip_at, 7, 1);
+  EXPECT_FIELD(BackendRecord, outer_sum, 8, 4);
+  EXPECT_FIELD(BackendRecord, source_entropy, 12, 4);
+  EXPECT_FIELD(BackendRecord, stats_index, 16, 4);
+  EXPECT_FIELD(BackendRecord, tos_keep, 20, 1);
+  EXPECT_FIELD(BackendRecord, tos_set, 21, 1);
+  EXPECT_FIELD(BackendRecord, oversize, 22, 1);
+  EXPECT_FIELD(BackendRecord, reserved, 23, 1);
+  EXPECT_FIELD(BackendRecord, outer, 24, 80);
+  EXPECT_FIELD(BackendRecord, address, 104, 16);
+  EXPECT_FIELD(BackendRecord, weight, 120, 2);
+  EXPECT_FIELD(BackendRecord, spare, 122, 6);
+}
+
+TEST(Layout, FlowsRegionIsPinned) {
+  EXPECT_TYPE(FlowsHeader, 128, 8);
+  EXPECT_FIELD(FlowsHeader, segment, 0, 64);
+  EXPECT_FIELD(FlowsHeader, worker_count, 64, 4);
+  EXPECT_FIELD(FlowsHeader, buckets_per_worker, 68, 4);
+  EXPECT_FIELD(FlowsHeader, clock_s, 72, 4);
+  EXPECT_FIELD(FlowsHeader, reserved, 76, 4);
+  EXPECT_FIELD(FlowsHeader, spare, 80, 48);
+  EXPECT_TYPE(FlowBucket, 64, 64);
+  EXPECT_FIELD(FlowBucket, tag_high, 0, 24);
+  EXPECT_FIELD(FlowBucket, tag_low, 24, 12);
+  EXPECT_FIELD(FlowBucket, backend, 36, 12);
+  EXPECT_FIELD(FlowBucket, seen_s, 48, 12);
+  EXPECT_FIELD(FlowBucket, states, 60, 4);
 }
 
 TEST(Layout, StatsRegionIsPinned) {
@@ -234,10 +274,12 @@ TEST(Layout, BpfMapsArePinned) {
 }
 
 TEST(Layout, HashesArePinned) {
-  EXPECT_EQ(kTablesLayoutVersion, 2U);
-  EXPECT_EQ(tables_layout_hash(), 0xa639b9b0a7d6fa04U);
-  EXPECT_EQ(kStatsLayoutVersion, 1U);
-  EXPECT_EQ(stats_layout_hash(), 0x46418d95c671fb43U) << "a new counter changes it, too: pin it anew";
+  EXPECT_EQ(kTablesLayoutVersion, 3U);
+  EXPECT_EQ(tables_layout_hash(), 0xe1c84b1765c2bb3eU);
+  EXPECT_EQ(kStatsLayoutVersion, 2U);
+  EXPECT_EQ(stats_layout_hash(), 0xab560de5d955db29U) << "a new counter changes it, too: pin it anew";
+  EXPECT_EQ(kFlowsLayoutVersion, 1U);
+  EXPECT_EQ(flows_layout_hash(), 0xd9f8023bae04beefU);
 }
 
 TEST(Layout, ConstantsOfTheFormatsArePinned) {
@@ -245,10 +287,11 @@ TEST(Layout, ConstantsOfTheFormatsArePinned) {
   EXPECT_EQ(kObjectUnitBytes, 64U);
   EXPECT_EQ(kTablesBytesMax, 1U << 30);
   EXPECT_EQ(kSlotOwnerMask, 0x7fff);
+  EXPECT_EQ(kSlotUnsettled, 0x8000);
   EXPECT_EQ(elements_offset_bytes(ObjectKind::slots), 24U);
   EXPECT_EQ(elements_offset_bytes(ObjectKind::backends), 64U);
   EXPECT_EQ(elements_offset_bytes(ObjectKind::slots) + kSlotCountDefault * sizeof(SlotEntry), 131066U);  // < 128 KiB
-  EXPECT_EQ(stats_bytes(2, 16384, 32768), 1984U + 2 * (1088U + 16384 * 16 + 32768 * 16));
+  EXPECT_EQ(stats_bytes(2, 16384, 32768), 1984U + 2 * (1088U + 16384 * 16 + 32768 * 16 + 32768 * 4));
 }
 
 TEST(RootWord, KeepsGenerationAndOffset) {

@@ -124,9 +124,13 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
     const PoolView* pool = pool_view(view, id);
     if (pool == nullptr) return;
     for (int i = 0; i < 4; i++) {
+      if (pool->slot_count > 0)
+        if (const PastOwners* past = past_owners(*pool, slot_of(random.next(), pool->slot_count)); past != nullptr)
+          for (const BackendId id_before : past->backends)
+            if (const BackendRecord* before = backend_record(*pool, id_before); before != nullptr) sum += before->flags;
       for (const BackendRecord* backend :
            {select_backend(*pool, random.next()), route_quic(*pool, quic_payload(random)).backend})
-        if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[8];
+        if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[5];
     }
   };
   const auto use_match = [&](VipMatch match) {
@@ -138,8 +142,11 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
     Block16 six{0x20, 1, 0xd, 0xb8};
     six[15] = static_cast<std::uint8_t>(p);
     use_match(find_vip6(view, six, IpProto::tcp, Be16::from_host(static_cast<std::uint16_t>(random.below(100)))));
-    use_pool(static_cast<PoolId>(static_cast<std::uint32_t>(random.next())));
-    use_pool(PoolId{p});
+    use_pool(static_cast<PoolId>(static_cast<std::uint16_t>(random.next())));
+    use_pool(static_cast<PoolId>(p));
+    const auto stats_index = static_cast<std::uint32_t>(random.below(8));
+    if (const BackendRecord* found = backend_of_index(view, static_cast<PoolId>(p), stats_index); found != nullptr)
+      sum += found->weight;
   }
   return sum;
 }

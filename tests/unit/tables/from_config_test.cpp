@@ -57,10 +57,20 @@ TEST(TablesFromConfig, VipsSayWhatBecomesOfPackets) {
                "no_backend = \"reject\"\nannounce = \"never\"\necho = \"drop\"\n") +
            vip("one", "address = \"203.0.113.7\"\nport = 443\n")));
   ASSERT_EQ(tables.vips.size(), 2U);
-  const DesiredVip all{prefix("203.0.113.0/24"), 0, IpProto::udp, 0, 0, false, false, false, Unserved::reject,
-                       NoBackend::reject};
-  const DesiredVip one{prefix("203.0.113.7"), 443, IpProto::tcp, 0, 1, true, true, false, Unserved::drop,
-                       NoBackend::drop};
+  const DesiredVip all{prefix("203.0.113.0/24"),
+                       0,
+                       IpProto::udp,
+                       0,
+                       0,
+                       false,
+                       false,
+                       false,
+                       Unserved::reject,
+                       NoBackend::reject,
+                       Tracking::all};
+  const DesiredVip one{
+      prefix("203.0.113.7"), 443, IpProto::tcp, 0, 1, true, true, false, Unserved::drop, NoBackend::drop,
+      Tracking::moved};
   EXPECT_EQ(tables.vips[0], all);
   EXPECT_EQ(tables.vips[1], one);
 }

@@ -1,0 +1,31 @@
+// Files of the state directory that survive a kill at any moment, and a loss of power.
+//
+// All functions throw std::system_error with a sentence that names the file. Thread-safety: one thread per file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/descriptor.h"
+
+namespace guideway::controlplane {
+
+// nullopt: there is no such file.
+std::optional<std::string> read_whole(const std::string& path);
+
+// The file has the old text or the new one, never anything else.
+void replace_durably(const std::string& path, std::string_view text);
+
+// What is appended is there as a whole, or up to some byte of it.
+class AppendedFile {
+ public:
+  explicit AppendedFile(const std::string& path);
+  void append(std::string_view text);
+
+ private:
+  std::string path_;
+  Descriptor file_;
+};
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,228 @@
+#include "dataplane/flows/flow_table.h"
+
+#include <immintrin.h>
+
+#include <bit>
+
+namespace guideway {
+namespace {
+
+std::uint32_t tag_high_of(std::uint64_t hash) {
+  return static_cast<std::uint32_t>(hash >> 32);
+}
+std::uint16_t tag_low_of(std::uint64_t hash) {
+  return static_cast<std::uint16_t>(hash >> 16);
+}
+std::uint16_t clock_of(Seconds now) {
+  return static_cast<std::uint16_t>(now.count());
+}
+
+constexpr std::uint32_t kStatesOfAll = (1U << (4 * kFlowsPerBucket)) - 1;
+constexpr std::uint32_t kOneGuest = 1U << kGuestsShift;
+
+// The flow's four bits, in place.
+std::uint32_t bits_at(std::uint32_t bits, std::uint32_t at) {
+  return bits << (4 * at);
+}
+
+bool is_guest(const FlowTable::Flow& flow) {
+  return (flow.bucket->states & bits_at(kFlowIsGuest, flow.at)) != 0;
+}
+
+std::uint16_t silent_s(const FlowBucket& bucket, std::uint32_t at, Seconds now) {
+  return static_cast<std::uint16_t>(clock_of(now) - bucket.seen_s[at]);
+}
+
+}  // namespace
+
+std::uint32_t match_tags_portable(const FlowBucket& bucket, std::uint32_t tag_high) {
+  std::uint32_t matches = 0;
+  for (std::uint32_t i = 0; i < kFlowsPerBucket; i++)
+    if (bucket.tag_high[i] == tag_high) matches |= 1U << i;
+  return matches;
+}
+
+std::uint32_t match_tags(const FlowBucket& bucket, std::uint32_t tag_high) {
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag_high));
+  const __m128i first4 = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tag_high.data()));
+  const __m128i last2 = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bucket.tag_high.data() + 4));
+  const auto mask = [&](__m128i tags) {
+    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags, wanted))));
+  };
+  return mask(first4) | (mask(last2) & 3) << 4;
+}
+
+FlowTable::FlowTable(std::span<FlowBucket> buckets, std::span<std::atomic<std::uint32_t>> flows_of_backend,
+                     const FlowTimeouts& timeouts)
+    : buckets_(buckets), flows_of_backend_(flows_of_backend), groups_(kGroups) {
+  const auto set = [&](FlowState state, Seconds timeout) {
+    timeouts_s_[static_cast<std::size_t>(state)] = static_cast<std::uint16_t>(timeout.count());
+  };
+  set(FlowState::probation, timeouts.probation);
+  set(FlowState::established, timeouts.established);
+  set(FlowState::closing, timeouts.closing);
+  set(FlowState::datagram, timeouts.datagram);
+  count_what_is_there();
+}
+
+void FlowTable::count_what_is_there() {
+  for (FlowBucket& bucket : buckets_)
+    for (std::uint32_t i = 0; i < kFlowsPerBucket; i++)
+      if (const Flow flow{&bucket, i}; flow.state() != FlowState::free) count_in(flow);
+}
+
+void FlowTable::count_in(Flow flow) {
+  std::uint16_t& group = groups_[flow.bucket->tag_high[flow.at] >> 16];
+  if (group != kManyFlows) group++;
+  count_of_backend(flow.backend(), 1);
+  usage_.flows++;
+}
+
+void FlowTable::prefetch(std::uint64_t hash) const {
+  if (buckets_.empty()) return;
+  __builtin_prefetch(&buckets_[home_of(hash)], 1);
+}
+
+FlowBucket& FlowTable::neighbour_of(const FlowBucket& bucket) const {
+  const auto at = static_cast<std::size_t>(&bucket - buckets_.data());
+  return buckets_[at ^ 1];
+}
+
+bool FlowTable::has_expired(const FlowBucket& bucket, std::uint32_t at, Seconds now) const {
+  return silent_s(bucket, at, now) > timeouts_s_[bucket.states >> (4 * at) & 0x7];
+}
+
+FlowTable::Flow FlowTable::find_in(FlowBucket& bucket, std::uint64_t hash, Seconds now) {
+  for (std::uint32_t matches = match_tags(bucket, tag_high_of(hash)); matches != 0; matches &= matches - 1) {
+    const Flow flow{&bucket, static_cast<std::uint32_t>(std::countr_zero(matches))};
+    if (bucket.tag_low[flow.at] != tag_low_of(hash) || flow.state() == FlowState::free) continue;
+    if (!has_expired(bucket, flow.at, now)) return flow;
+    erase(flow);
+    usage_.expired++;
+    return {};
+  }
+  return {};
+}
+
+FlowTable::Flow FlowTable::find(std::uint64_t hash, Seconds now) {
+  if (buckets_.empty()) return {};
+  FlowBucket& home = buckets_[home_of(hash)];
+  const Flow flow = find_in(home, hash, now);
+  if (flow || home.states < kOneGuest) [[likely]]
+    return flow;
+  return find_in(neighbour_of(home), hash, now);
+}
+
+// A free place, made free if need be by what has expired.
+FlowTable::Flow FlowTable::place_in(FlowBucket& bucket, Seconds now) {
+  for (std::uint32_t i = 0; i < kFlowsPerBucket; i++) {
+    const Flow flow{&bucket, i};
+    if (flow.state() == FlowState::free) return flow;
+    if (!has_expired(bucket, i, now)) continue;
+    erase(flow);
+    usage_.expired++;
+    return flow;
+  }
+  return {};
+}
+
+FlowTable::Flow FlowTable::victim_in(FlowBucket& home, FlowBucket& neighbour, Seconds now) {
+  for (const FlowState state : {FlowState::probation, FlowState::closing}) {
+    Flow longest;
+    for (FlowBucket* bucket : {&home, &neighbour})
+      for (std::uint32_t i = 0; i < kFlowsPerBucket; i++) {
+        const Flow flow{bucket, i};
+        if (flow.state() != state) continue;
+        if (!longest || silent_s(*bucket, i, now) > silent_s(*longest.bucket, longest.at, now)) longest = flow;
+      }
+    if (longest) return longest;
+  }
+  return {};
+}
+
+bool FlowTable::insert(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds now) {
+  if (buckets_.empty()) {
+    usage_.refused++;
+    return false;
+  }
+  FlowBucket& home = buckets_[home_of(hash)];
+  Flow flow = place_in(home, now);
+  if (!flow) flow = place_in(neighbour_of(home), now);
+  if (!flow) {
+    flow = victim_in(home, neighbour_of(home), now);
+    if (!flow) {
+      usage_.refused++;
+      return false;
+    }
+    erase(flow);
+    usage_.evicted++;
+  }
+  // Its state last: a data plane that is killed in between leaves no half of a flow behind.
+  FlowBucket& bucket = *flow.bucket;
+  bucket.tag_high[flow.at] = tag_high_of(hash);
+  bucket.tag_low[flow.at] = tag_low_of(hash);
+  bucket.backend[flow.at] = backend;
+  bucket.seen_s[flow.at] = clock_of(now);
+  std::atomic_signal_fence(std::memory_order_release);
+  const bool guest = &bucket != &home;
+  if (guest) home.states += kOneGuest;
+  bucket.states |= bits_at(static_cast<std::uint32_t>(state) | (guest ? kFlowIsGuest : 0), flow.at);
+
+  count_in(flow);
+  usage_.inserted++;
+  return true;
+}
+
+void FlowTable::touch(Flow flow, FlowState state, Seconds now) {
+  FlowBucket& bucket = *flow.bucket;
+  if (bucket.seen_s[flow.at] != clock_of(now)) bucket.seen_s[flow.at] = clock_of(now);
+  if (flow.state() == state) return;
+  const std::uint32_t change = static_cast<std::uint32_t>(flow.state()) ^ static_cast<std::uint32_t>(state);
+  bucket.states ^= bits_at(change, flow.at);
+}
+
+void FlowTable::erase(Flow flow) {
+  FlowBucket& bucket = *flow.bucket;
+  if (is_guest(flow)) neighbour_of(bucket).states -= kOneGuest;
+  bucket.states &= ~bits_at(0xf, flow.at);
+  std::uint16_t& group = groups_[bucket.tag_high[flow.at] >> 16];
+  if (group != kManyFlows) group--;
+  count_of_backend(flow.backend(), ~std::uint32_t{0});
+  usage_.flows--;
+}
+
+void FlowTable::count_of_backend(std::uint16_t backend, std::uint32_t change) {
+  if (backend >= flows_of_backend_.size()) return;
+  std::atomic<std::uint32_t>& count = flows_of_backend_[backend];
+  count.store(count.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+}
+
+void FlowTable::remove_expired(FlowBucket& bucket, Seconds now) {
+  if ((bucket.states & kStatesOfAll) == 0) return;
+  for (std::uint32_t i = 0; i < kFlowsPerBucket; i++) {
+    const Flow flow{&bucket, i};
+    if (flow.state() == FlowState::free || !has_expired(bucket, i, now)) continue;
+    erase(flow);
+    usage_.expired++;
+  }
+}
+
+void FlowTable::sweep(Seconds now) {
+  constexpr std::uint32_t kBucketsAtOnce = 8;
+  if (!sweep_began_) sweep_began_ = now;
+  const std::uint64_t due = std::uint64_t{(now - *sweep_began_).count() + 1} * buckets_.size() / kSweepPeriod.count();
+  for (std::uint32_t i = 0; i < kBucketsAtOnce && swept_ < due; i++, swept_++)
+    remove_expired(buckets_[swept_ & (buckets_.size() - 1)], now);
+}
+
+bool FlowTable::take_over(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds silent, Seconds now) {
+  if (state == FlowState::free || state > FlowState::datagram) return false;
+  if (silent.count() > timeouts_s_[static_cast<std::size_t>(state)]) return false;
+  if (find(hash, now)) return false;
+  if (!insert(hash, backend, state, now)) return false;
+  const Flow flow = find(hash, now);
+  flow.bucket->seen_s[flow.at] = clock_of(now - silent);
+  return true;
+}
+
+}  // namespace guideway

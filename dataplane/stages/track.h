@@ -1,0 +1,37 @@
+// Which backend a flow goes to where the owner of its slot is not all that counts: what is remembered of flows, and who
+// owned the slot before. docs/continuity.md is the rule.
+//
+// Thread-safety: over the worker's own table.
+#pragma once
+
+#include "dataplane/batch.h"
+#include "dataplane/flows/flow_table.h"
+
+namespace guideway {
+
+// What select knows of a packet's slot.
+struct SlotChoice {
+  const PoolView* pool = nullptr;
+  const BackendRecord* owner = nullptr;  // nullptr: no backend takes new flows
+  Slot slot{};
+  bool unsettled = false;
+};
+
+// The part of a worker's state that decides about flows.
+struct Tracker {
+  FlowTable flows;
+  std::uint32_t turn = 0;        // of round robin
+  std::uint64_t kept_flows = 0;  // packets that went to another backend than their slot's owner
+};
+
+// Whether the flow has to be looked up at all.
+inline bool is_tracked(const Packet& packet, const SlotChoice& choice, const FlowTable& flows) {
+  if (packet.tracking == Tracking::none) return false;
+  return packet.tracking == Tracking::all || choice.unsettled || flows.may_have(packet.hash);
+}
+
+// The backend for the packet, remembered if it has to be. nullptr: there is none.
+const BackendRecord* track(const Packet& packet, const SlotChoice& choice, const TablesView& view, Tracker& tracker,
+                           Seconds now);
+
+}  // namespace guideway

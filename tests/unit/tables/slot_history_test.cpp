@@ -1,0 +1,183 @@
+// Who owned a slot before: by small tables whose owners are known, and against an oracle over random eras.
+#include "common/tables/slot_history.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <random>
+#include <set>
+
+#include "guideway/tables_view.h"
+
+namespace guideway {
+namespace {
+
+constexpr std::uint32_t kSlots = 1009;
+
+IpAddress address(std::uint32_t n) {
+  return IpAddress::from_v4(Be32::from_host(0x0a000000 + n));
+}
+Weights weights(std::initializer_list<std::uint32_t> backends) {
+  Weights weights;
+  for (const std::uint32_t n : backends) weights.push_back({address(n), 1});
+  return weights;
+}
+std::vector<KnownBackend> known(std::uint32_t count, const std::set<std::uint32_t>& dead = {}) {
+  std::vector<KnownBackend> known;
+  for (std::uint32_t n = 0; n < count; n++) known.push_back({address(n), !dead.contains(n)});
+  return known;
+}
+
+// A history opened as a worker sees it.
+struct Opened {
+  std::vector<SlotEntry> slots;
+  SlotHistory history;
+  PoolView view;
+
+  std::vector<std::uint32_t> past(std::uint32_t slot) const {
+    std::vector<std::uint32_t> owners;
+    if (const PastOwners* past = past_owners(view, Slot{slot}); past != nullptr)
+      for (const BackendId backend : past->backends)
+        if (backend != BackendId::none) owners.push_back(index(backend));
+    return owners;
+  }
+  bool unsettled(std::uint32_t slot) const { return (slots[slot] & kSlotUnsettled) != 0; }
+};
+
+// `now`: today's weights, in which backend n is at position n.
+Opened open(const Weights& now, std::span<const KnownBackend> backends, std::span<const Weights> past) {
+  SlotTables tables;
+  Opened opened{tables.of(now, kSlots), {}, {}};
+  if (opened.slots.empty()) opened.slots.assign(kSlots, kSlotOwnerMask);
+  opened.history = make_slot_history(opened.slots, backends, past, tables);
+  opened.view.slot_count = kSlots;
+  if (opened.history.words.empty()) return opened;
+  const std::uint32_t blocks = history_blocks(kSlots);
+  opened.view.history = {reinterpret_cast<const HistoryBlock*>(opened.history.words.data()),
+                         reinterpret_cast<const PastOwners*>(opened.history.words.data() + blocks),
+                         static_cast<std::uint32_t>(opened.history.words.size()) - blocks};
+  return opened;
+}
+
+TEST(SlotHistory, IsNothingWithoutEras) {
+  const Opened opened = open(weights({0, 1, 2}), known(3), {});
+  EXPECT_TRUE(opened.history.words.empty());
+  EXPECT_EQ(opened.history.unsettled_slots, 0U);
+}
+
+TEST(SlotHistory, IsNothingAfterAnEraWithTheSameOwners) {
+  const Weights same = weights({0, 1, 2});
+  EXPECT_TRUE(open(same, known(3), std::array{same}).history.words.empty());
+}
+
+TEST(SlotHistory, NamesWhoWasDrained) {
+  const Weights before = weights({0, 1, 2});
+  const Weights now{{address(0), 1}, {address(1), 1}, {address(2), 0}};
+  const Opened opened = open(now, known(3), std::array{before});
+  SlotTables tables;
+  const std::vector<SlotEntry>& owners = tables.of(before, kSlots);
+  for (std::uint32_t s = 0; s < kSlots; s++) {
+    const bool moved = owners[s] != (opened.slots[s] & kSlotOwnerMask);
+    ASSERT_EQ(opened.unsettled(s), moved) << s;
+    ASSERT_EQ(opened.past(s), moved ? std::vector<std::uint32_t>{owners[s]} : std::vector<std::uint32_t>{}) << s;
+  }
+  EXPECT_NEAR(opened.history.unsettled_slots, kSlots / 3, kSlots / 50);
+}
+
+TEST(SlotHistory, NamesNobodyWhoIsDeadButKeepsTheSlotUnsettled) {
+  const Weights now{{address(0), 1}, {address(1), 1}, {address(2), 0}};
+  const Opened opened = open(now, known(3, {2}), std::array{weights({0, 1, 2})});
+  SlotTables tables;
+  const std::vector<SlotEntry>& owners = tables.of(weights({0, 1, 2}), kSlots);
+  for (std::uint32_t s = 0; s < kSlots; s++) {
+    if (owners[s] != 2) continue;
+    ASSERT_TRUE(opened.unsettled(s)) << s;
+    ASSERT_EQ(opened.past(s), std::vector<std::uint32_t>{}) << s;
+  }
+}
+
+TEST(SlotHistory, NamesNobodyWhoIsGone) {
+  const Opened opened = open(weights({0, 1}), known(2), std::array{weights({0, 1, 2})});
+  EXPECT_GT(opened.history.unsettled_slots, kSlots / 4);
+  SlotTables tables;
+  const std::vector<SlotEntry>& owners = tables.of(weights({0, 1, 2}), kSlots);
+  for (std::uint32_t s = 0; s < kSlots; s++) ASSERT_TRUE(owners[s] != 2 || opened.past(s).empty()) << s;
+}
+
+// A backend that was drained and is back: its slots went away and returned. Flows that nobody knows began at it.
+TEST(SlotHistory, KeepsTheOrderOfTheEras) {
+  const Weights all = weights({0, 1, 2});
+  const Weights drained{{address(0), 1}, {address(1), 1}};
+  const Opened opened = open(all, known(3), std::array{all, drained});
+  SlotTables tables;
+  const std::vector<SlotEntry>& meanwhile = tables.of(drained, kSlots);
+  std::uint32_t returned = 0;
+  for (std::uint32_t s = 0; s < kSlots; s++) {
+    if ((opened.slots[s] & kSlotOwnerMask) != 2) continue;
+    returned++;
+    ASSERT_EQ(opened.past(s), (std::vector<std::uint32_t>{2, meanwhile[s]})) << s;
+  }
+  EXPECT_GT(returned, kSlots / 4);
+}
+
+TEST(SlotHistory, KeepsTheOldestAndTheNewestOfMany) {
+  std::vector<Weights> past;
+  for (std::uint32_t n = 0; n < 5; n++) past.push_back(weights({n}));
+  Weights now(6, {address(0), 0});
+  for (std::uint32_t n = 0; n < 6; n++) now[n] = {address(n), n == 5 ? 1U : 0U};
+  const Opened opened = open(now, known(6), past);
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{0, 3, 4}));
+  EXPECT_EQ(opened.history.crowded_slots, kSlots);
+  EXPECT_EQ(opened.history.unsettled_slots, kSlots);
+}
+
+TEST(SlotHistory, HasSlotsWithoutAnOwner) {
+  const Opened opened = open({{address(0), 0}}, known(1), std::array{weights({0})});
+  EXPECT_EQ(opened.history.unsettled_slots, kSlots);
+  EXPECT_EQ(opened.past(3), std::vector<std::uint32_t>{0});
+}
+
+TEST(SlotHistory, SaysWhatAPlainWalkOverTheErasSays) {
+  std::mt19937 random(20261124);
+  for (int round = 0; round < 200; round++) {
+    const std::uint32_t backends = 1 + random() % 8;
+    const auto some_weights = [&](bool with_zeros) {
+      Weights weights;
+      for (std::uint32_t n = 0; n < backends; n++)
+        if (const std::uint32_t weight = random() % 4; weight > 0 || with_zeros)
+          weights.push_back({address(n), weight});
+      return weights;
+    };
+    const Weights now = some_weights(true);
+    std::vector<Weights> past(random() % 6);
+    for (Weights& era : past) era = some_weights(false);
+    std::set<std::uint32_t> dead;
+    for (std::uint32_t n = 0; n < backends; n++)
+      if (random() % 4 == 0) dead.insert(n);
+    const Opened opened = open(now, known(backends, dead), past);
+    SlotTables tables;
+    for (std::uint32_t s = 0; s < kSlots; s++) {
+      std::vector<std::uint32_t> expected;
+      bool unsettled = false;
+      for (const Weights& era : past) {
+        const std::vector<SlotEntry>& owners = tables.of(era, kSlots);
+        if (owners.empty()) continue;
+        const IpAddress owner = era[owners[s]].address;
+        std::uint32_t n = 0;
+        while (!(address(n) == owner)) n++;
+        unsettled |= n != (opened.slots[s] & kSlotOwnerMask);
+        if (dead.contains(n) || (!expected.empty() && expected[0] == n)) continue;
+        std::erase(expected, n);
+        expected.push_back(n);
+      }
+      if (expected.size() > 3) expected.erase(expected.begin() + 1, expected.end() - 2);
+      if (!unsettled) expected.clear();
+      ASSERT_EQ(opened.unsettled(s), unsettled) << "round " << round << " slot " << s;
+      ASSERT_EQ(opened.past(s), expected) << "round " << round << " slot " << s;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace guideway
