@@ -124,7 +124,7 @@ void encap(benchmark::State& state) {
   Restored restored(batches);
   constexpr std::array<const char*, std::size(kEncaps)> kNames{"ipip", "gue0", "gue1", "gre", "l2dsr"};
   state.SetLabel(kNames[static_cast<std::size_t>(state.range(1))]);
-  measure(state, batches, [&](Batch& batch) { guideway::encap(restored.restore(batch)); });
+  measure(state, batches, [&](Batch& batch) { guideway::encap(restored.restore(batch), tables.view()); });
 }
 BENCHMARK(encap)->ArgNames({"ipv", "encap"})->ArgsProduct({{4, 6}, {0, 1, 2, 3, 4}});
 

@@ -91,7 +91,7 @@ class StagesRig final : public Rig {
     parse(batch_);
     if (last_ >= Stage::classify) classify(batch_, tables_.view());
     if (last_ >= Stage::select) select(batch_, tables_.view(), tracker_, {});
-    if (last_ >= Stage::encap) encap(batch_);
+    if (last_ >= Stage::encap) encap(batch_, tables_.view());
   }
 
   Port& port_;

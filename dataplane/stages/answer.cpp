@@ -11,6 +11,7 @@
 #include "dataplane/stages/ipv6_chain.h"
 #include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
+#include "guideway/second_chance.h"
 
 namespace guideway {
 namespace {
@@ -141,10 +142,12 @@ struct IcmpError {
   std::uint32_t rest = 0;
 };
 
-// The MTU that leaves room for the encapsulation.
+// The MTU that leaves room for the encapsulation, with the longest list of hops if there is one: the next packet may
+// have more than this one.
 std::uint32_t inner_mtu(const Packet& packet) {
   const BackendRecord& backend = *packet.backend;
-  const std::uint32_t overhead = std::uint32_t{backend.outer_bytes} - backend.ip_at;
+  const std::uint32_t hops = packet.has_hops ? hop_list_bytes(backend.outer_family, kHopsMax, Generation{1}) : 0;
+  const std::uint32_t overhead = std::uint32_t{backend.outer_bytes} - backend.ip_at + hops;
   const std::uint32_t mtu = std::max<std::uint32_t>(backend.path_mtu_bytes, overhead) - overhead;
   return packet.family == Family::ipv4 ? mtu : std::max(mtu, kIpv6ErrorBytesMax);
 }

@@ -2,11 +2,13 @@
 // family and kind copies them in front and fills the rest in.
 //
 //   frame before:  Ethernet [tags] │ inner IP … │ padding
-//   frame after:   Ethernet [tags] │ outer IP │ [UDP [│ GUE]] or [GRE] │ inner IP …          (l2dsr: no outer headers)
+//   frame after:   Ethernet [tags] │ outer IP │ [UDP [│ GUE [│ hops]]] or [GRE] │ inner IP …   (l2dsr: no outer
+//   headers)
 //
 // RFC 2003 (4in4), RFC 2473 (… in6), RFC 4213 (6in4); GUE: draft-ietf-intarea-gue-09; GRE: RFC 2784, RFC 7676. DSCP is
 // copied or set, and ECN copied (RFC 6040, section 4.1, normal mode).
 #include "dataplane/stages/checksum.h"
+#include "dataplane/stages/hops.h"
 #include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
 
@@ -16,7 +18,7 @@ namespace {
 constexpr std::uint32_t kIpv6MtuMin = 1280;  // RFC 8200, section 5
 constexpr std::uint32_t kL3BytesMax = 65535;
 
-// The outer headers behind Ethernet; offsets from the outer IP header.
+// The outer headers behind Ethernet, without hops; offsets from the outer IP header.
 template <Family kFamily, Encap kEncap>
 struct Outer {
   static constexpr bool kIpv4 = kFamily == Family::ipv4;
@@ -84,17 +86,17 @@ void fill_source(std::uint8_t* last, Be32 bits) {
 }
 
 // Over IPv4 the checksum is left zero (RFC 768); over IPv6 it is computed over everything (RFC 8200, section 8.1): from
-// the template, because what has just been written cannot be read back at once, and what was filled in.
+// the template, because what has just been written cannot be read back at once, and what was filled in: `gue_filled_in`
+// is the GUE header's share.
 template <typename O>
 void fill_udp(std::uint8_t* udp, const std::uint8_t* ip_template, std::uint16_t bytes, std::uint32_t entropy,
-              IpProto gue_protocol) {
+              std::uint16_t gue_filled_in) {
   const Be16 source_port = Be16::from_host(gue_source_port(entropy));
   const Be16 length = Be16::from_host(bytes);
   store(udp, source_port);
   store(udp + offsetof(UdpHeader, length), length);
   if constexpr (!O::kIpv4) {
-    const std::uint64_t filled_in =
-        std::uint64_t{source_port.raw()} + length.raw() + (static_cast<std::uint64_t>(gue_protocol) << 8);
+    const std::uint64_t filled_in = std::uint64_t{source_port.raw()} + length.raw() + gue_filled_in;
     const std::uint64_t sum = filled_in + ones_sum(ip_template + O::kIpBytes, O::kTunnelBytes) +
                               ones_sum(udp + O::kTunnelBytes, std::uint32_t{bytes} - O::kTunnelBytes) +
                               pseudo_sum(ip_template + offsetof(Ipv6Header, source), Family::ipv6, bytes, IpProto::udp);
@@ -112,7 +114,8 @@ std::uint16_t ethernet_bytes(const BackendRecord& backend) {
 
 // What the template leaves open.
 template <Family kFamily, Encap kEncap>
-void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, std::uint8_t traffic_class) {
+void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, std::uint8_t traffic_class,
+          std::uint16_t hops_bytes) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
   const std::uint32_t entropy = entropy_of(packet.hash);
@@ -130,11 +133,14 @@ void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, 
   if constexpr (kEncap == Encap::gre)
     store(ip + O::kIpBytes + offsetof(GreHeader, protocol),
           Be16::from_host(static_cast<std::uint16_t>(inner4 ? EtherType::ipv4 : EtherType::ipv6)));
-  if constexpr (kEncap == Encap::gue0) ip[O::kGueAt + offsetof(GueHeader, protocol)] = static_cast<std::uint8_t>(inner);
+  std::uint16_t gue_filled_in = 0;  // its first two bytes, as they lie there
+  if constexpr (kEncap == Encap::gue0) {
+    gue_filled_in = static_cast<std::uint16_t>(gue_hlen(hops_bytes) | static_cast<unsigned>(inner) << 8);
+    store(ip + O::kGueAt, gue_filled_in);
+  }
   if constexpr (O::kUdp)
     fill_udp<O>(ip + O::kIpBytes, backend.outer + ethernet_bytes(backend),
-                static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy,
-                kEncap == Encap::gue0 ? inner : IpProto{});
+                static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy, gue_filled_in);
 }
 
 // Ethernet and the port's tags; nearly always without tags, and then of a fixed size.
@@ -154,13 +160,15 @@ void reshape(Packet& packet, std::uint16_t front_bytes) {
   packet.frame_bytes = front_bytes + std::uint32_t{packet.l3_bytes};
 }
 
+// `hops`: as hop_list_of() gives them; only behind a GUE header.
 template <Family kFamily, Encap kEncap>
-void put_in_front(Packet& packet) {
+void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
-  const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + packet.l3_bytes;
+  const auto hops_bytes = static_cast<std::uint16_t>(kEncap == Encap::gue0 ? hops.size() : 0);
+  const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + hops_bytes + packet.l3_bytes;
   const std::uint16_t ip_at = ethernet_bytes(backend);
-  const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes);
+  const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes + hops_bytes);
   packet.verdict = Verdict::forward;
   if (outer_ip_bytes > backend.path_mtu_bytes) [[unlikely]] {
     if (!goes_on_too_big(packet, backend.oversize)) return;
@@ -173,8 +181,9 @@ void put_in_front(Packet& packet) {
   const auto traffic_class = static_cast<std::uint8_t>((traffic_class_of(packet) & backend.tos_keep) | backend.tos_set);
   std::uint8_t* front = packet.data + packet.l3_offset - front_bytes;
   std::memcpy(front + ip_at, backend.outer + ip_at, O::kBytes);
+  if (hops_bytes != 0) std::memcpy(front + ip_at + O::kBytes, hops.data(), hops_bytes);
   put_ethernet(front, backend, ip_at);
-  fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class);
+  fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class, hops_bytes);
   reshape(packet, front_bytes);
 }
 
@@ -213,6 +222,14 @@ void encap_for_family(Packet& packet) {
   drop(packet, Counter::drop_no_backend);  // a record scribbled over after it was validated
 }
 
+void encap_with_hops(Packet& packet, const TablesView& view) {
+  const HopList hops = hop_list_of(packet, view);
+  if (packet.backend->outer_family == Family::ipv4)
+    put_in_front<Family::ipv4, Encap::gue0>(packet, hops.all());
+  else
+    put_in_front<Family::ipv6, Encap::gue0>(packet, hops.all());
+}
+
 }  // namespace
 
 void encap_packet(Packet& packet) {
@@ -222,10 +239,13 @@ void encap_packet(Packet& packet) {
     encap_for_family<Family::ipv6>(packet);
 }
 
-void encap(Batch& batch) {
+void encap(Batch& batch, const TablesView& view) {
   for (Packet& packet : batch.all()) {
     if (packet.verdict != Verdict::pending) continue;
-    encap_packet(packet);
+    if (packet.has_hops) [[unlikely]]
+      encap_with_hops(packet, view);
+    else
+      encap_packet(packet);
     if (packet.verdict == Verdict::answer) [[unlikely]]
       batch.has_answers = true;
   }

@@ -1,3 +1,4 @@
+#include "dataplane/stages/hops.h"
 #include "dataplane/stages/parse_icmp.h"
 #include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
@@ -57,15 +58,12 @@ bool follow_connection_id(Packet& packet, const PoolView& pool, const TablesView
   return true;
 }
 
-// What the flow's slot is chosen by.
-std::uint64_t slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool) {
-  if (pool.scheduler != Scheduler::source_hash) [[likely]]
-    return packet.hash;
-  const bool quoted = packet.kind == PacketKind::icmp_error;  // and went the other way
-  const std::uint8_t* ip = quoted ? quoted_packet(packet) : packet.l3();
-  if (packet.family == Family::ipv4)
-    return source_hash(view.hash_keys, quoted ? ipv4_destination(ip) : ipv4_source(ip), pool.source_bits4);
-  return source_hash(view.hash_keys, quoted ? ipv6_destination(ip) : ipv6_source(ip), pool.source_bits6);
+// Only TCP can be asked for: docs/second_chance.md. A flow that was kept may have been kept by mistake, if it began on
+// another load balancer; then the owner has it, and that is so also when the slot is settled.
+bool has_hops(const Packet& packet, const SlotChoice& choice) {
+  return (choice.pool->flags & kPoolSecondChance) != 0 && packet.protocol == IpProto::tcp &&
+         packet.backend != nullptr && packet.backend->encap == Encap::gue0 &&
+         (choice.unsettled || packet.backend != choice.owner);
 }
 
 void refuse_without_backend(Batch& batch, Packet& packet, const TablesView& view) {
@@ -125,7 +123,7 @@ class Selection {
     for_each_pending([&](Packet& packet, Place& place) {
       if (!place.is_tracked) return;
       packet.backend = track(packet, place.choice, view_, tracker_, now_);
-      packet.has_hops = place.choice.unsettled && (place.choice.pool->flags & kPoolSecondChance) != 0;
+      packet.has_hops = has_hops(packet, place.choice);
       prefetch_record(packet.backend);
     });
   }

@@ -31,7 +31,7 @@ void select(Batch& batch, const TablesView& view, Tracker& tracker, Seconds now)
 
 // Puts the outer headers in front. Promises: every packet still pending becomes `forward`, or `split_…` if it is too
 // big; inner bytes are untouched. Too big and not to be fragmented → answer.
-void encap(Batch& batch);
+void encap(Batch& batch, const TablesView& view);
 // The same for one packet that is known to fit.
 void encap_packet(Packet& packet);
 
@@ -53,7 +53,7 @@ inline std::uint32_t run_stages(Batch& batch, const TablesView& view, StagesStat
   if (batch.has_fragments) [[unlikely]]
     reunite(batch, view, state.fragments, now);
   select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
-  encap(batch);
+  encap(batch, view);
   return batch.has_answers ? answer(batch, state.answers, now) : 0;
 }
 
@@ -62,7 +62,7 @@ inline std::uint32_t run_stages_of_ready(Batch& batch, const TablesView& view, S
   for (Packet& packet : batch.all())
     if (packet.verdict == Verdict::pending) serve_fragment(batch, packet, view);
   select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
-  encap(batch);
+  encap(batch, view);
   return batch.has_answers ? answer(batch, state.answers, now) : 0;
 }
 
