@@ -19,7 +19,8 @@ import generate_packet_cases  # noqa: E402
 MAY_INCLUDE = [
     (r"include/guideway/.*", r"guideway/.*"),
     (r"common/.*", r"guideway/.*|common/.*"),
-    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/stages/\w+\.h"),
+    (r"dataplane/flows/.*", r"guideway/.*|common/(shm/\w+|descriptor)\.h|dataplane/flows/\w+\.h"),
+    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/flows/flow_table\.h|dataplane/stages/\w+\.h"),
     (r"dataplane/announce/.*", r"guideway/.*|common/.*|dataplane/announce/.*"),
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
@@ -32,7 +33,7 @@ MAY_INCLUDE = [
 LEAF_SYSTEM_HEADERS = set("""algorithm array atomic bit compare concepts cstddef cstdint cstring immintrin.h span
     string_view type_traits xxhash.h""".split())
 # The packet path and the speaker run without DPDK, so that tests can run them.
-KNOWS_NO_DPDK = re.compile(r"dataplane/(stages/.*|announce/.*|batch\.h|port\.h|worker\.(h|cpp))|common/.*|controlplane/.*|bpf/.*")
+KNOWS_NO_DPDK = re.compile(r"dataplane/(stages/.*|flows/.*|announce/.*|batch\.h|port\.h|worker\.(h|cpp))|common/.*|controlplane/.*|bpf/.*")
 
 # Files and functions that are longer than we like. The numbers may only go down; a new entry needs a reason.
 FILE_LINES_MAX = 500
