@@ -139,9 +139,25 @@ Intent ControlPlane::intent_of(const BackendName& backend) const {
 
 // ---- deciding ------------------------------------------------------------------------------------------------------
 
+// At first a pool waits until each of its backends was checked: else the first that answers would get all flows, and
+// lose most of them to the next ones, also those that other load balancers have given to its backends.
+void ControlPlane::await_first_checks() {
+  waiting_pools_.clear();
+  for (const config::Pool& pool : config_->pools) {
+    const config::HealthCheck* check = health_check_of(*config_, pool);
+    const bool complete = check == nullptr || std::ranges::none_of(pool.backends, [&](const config::Backend& backend) {
+                            const auto found = health_.health().find({backend.address, check->name});
+                            return found == health_.health().end() || found->second == Health::unknown;
+                          });
+    if (complete) checked_pools_.insert(pool.name);
+    if (!checked_pools_.contains(pool.name)) waiting_pools_.insert(pool.name);
+  }
+}
+
 DesiredTables ControlPlane::decide_now() {
+  await_first_checks();
   desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
-                     vip_indices_, backend_indices_});
+                     waiting_pools_, vip_indices_, backend_indices_});
   note_states();
   // Without a segment to publish to nothing of this comes into force, and health is not known yet.
   if (publisher_.writer() != nullptr) remember_eras();
@@ -155,6 +171,7 @@ void ControlPlane::remember_eras() {
   for (std::size_t p = 0; p < config_->pools.size(); p++) {
     DesiredPool& pool = desired_.tables.pools[p];
     const std::string& name = names.emplace_back(config_->pools[p].name);
+    if (waiting_pools_.contains(name)) continue;
     try {
       eras_.note(name, pool.slot_count, weights_of(pool), now);
     } catch (const std::system_error& error) {
@@ -279,6 +296,7 @@ void ControlPlane::inherit_from_live() {
   for (const auto& [key, index] : inheritance.backend_indices) backend_indices_.recover(key, index);
   for (const auto& [address, egress] : inheritance.egress) next_hops_.remember(address, egress);
   health_.assume(inheritance.health);
+  for (const config::Pool& pool : config_->pools) checked_pools_.insert(pool.name);  // they are in force
   for (const VipRecord& vip : view->vips) {
     AnnounceFlag& flag = announce_flags_[{vip.address, vip.prefix_bits}];
     flag = {flag.announce || (vip.flags & kVipAnnounce) != 0, view->generation};

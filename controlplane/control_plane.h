@@ -79,6 +79,7 @@ class ControlPlane {
   void follow_config();
   DesiredTables decide_now();
   void remember_eras();
+  void await_first_checks();
   void note_states();
   void note_announcements();
   void connected();
@@ -112,6 +113,8 @@ class ControlPlane {
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
   DesiredState desired_;
+  std::set<std::string> checked_pools_;  // that had a verdict on every backend once
+  std::set<std::string> waiting_pools_;  // that had not
   std::map<BackendName, StateSince> states_;
   std::map<IpPrefix, AnnounceFlag> announce_flags_;
 

@@ -8,6 +8,7 @@ namespace {
 Health health_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
   const config::HealthCheck* check = health_check_of(facts.config, pool);
   if (check == nullptr) return Health::up;
+  if (facts.waiting.contains(pool.name)) return Health::unknown;
   const auto found = facts.health.find({backend.address, check->name});
   return found == facts.health.end() ? Health::unknown : found->second;
 }

@@ -51,6 +51,7 @@ struct Facts {
   const std::map<HealthTarget, Health>& health;  // absent: unknown
   const std::map<IpAddress, Egress>& egress;     // by backend address; absent: no next hop
   const std::set<IpAddress>& behind_gateway;     // of them, those that l2dsr cannot reach
+  const std::set<std::string>& waiting;          // pools that take no flows before all their backends were checked
   const StatsIndices<ServiceKey>& vip_indices;
   const StatsIndices<BackendKey>& backend_indices;
 };

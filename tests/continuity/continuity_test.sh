@@ -16,13 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # How many connections an event may break, old and new, per mille of its population; one that is not named: none.
 declare -A COLLATERAL_MAX=(
-  [add_1_of_10]=150
-  [drain_1]=150
-  [drain_3_and_remove_them]=400
-  [halve_5_weights]=250
-  [rolling_restart]=600
-  [lb_removed_in_the_middle_of_a_drain]=150
-  [that_under_a_syn_flood]=150
+  [ipip_lb_removed_in_the_middle_of_a_drain]=150 # flows that began after the drain on the LB that is lost
 )
 
 # Controls: the harness is void unless they come out so.

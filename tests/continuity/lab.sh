@@ -103,15 +103,19 @@ segment_join() {
   lab_exec "$host" ip -6 route add default via fd00:2::ff:1
 }
 
-# The VIP is on the segment's hosts many times: nobody may ask or answer for it there.
+# The VIP is on the segment's hosts many times: nobody may ask or answer for it there. Hops are reached over the router,
+# whose address every backend has resolved at all times; forwarding on lo is what lends XDP the kernel's routes. In native
+# mode a veth takes from XDP only what goes to a peer with a program of its own (docs/backend.md).
 backend_up() {
   # shellcheck disable=SC2016  # expanded on the host
   lab_exec "$1" sh -ec '
     sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.core.somaxconn=4096 \
-      net.ipv4.tcp_max_syn_backlog=4096
+      net.ipv4.tcp_max_syn_backlog=4096 net.ipv4.conf.lo.forwarding=1 net.ipv6.conf.lo.forwarding=1
+    ip route add 10.2.1.0/24 via 10.2.255.1
+    ip -6 route add fd00:2::1:0/112 via fd00:2::ff:1
     ip address add "$1/32" dev lo
     ip address add "$2/128" dev lo nodad' - "$LAB_VIP4" "$LAB_VIP6"
-  lab_exec "$1" "$LAB_BUILD/bpf/guideway-backend" attach eth0 --source 10.2.0.0/24 >>"$LAB_DIR/$1/run/backend.log" 2>&1
+  lab_exec "$1" "$LAB_BUILD/bpf/guideway-backend" attach eth0 --mode generic --source 10.2.0.0/24 >>"$LAB_DIR/$1/run/backend.log" 2>&1
   count_other_resets "$1"
   server_start "$1"
 }
@@ -167,7 +171,7 @@ END
 config_of() {
   local core=$(($(number_of "$1") % 2)) number separator=
   sed -e "s/WORKER_CORE/$core/" -e "s/MAIN_CORE/$((1 - core))/" "$here/guideway.toml"
-  printf '\n[pool.web]\nencap = "%s"\nhealth_check = "server"\nbackends = [' "$ENCAP"
+  printf '\n[pool.web]\nencap = "%s"\nsecond_chance = %s\nhealth_check = "server"\nbackends = [' "$ENCAP" "$([ "$ENCAP" = gue ] && echo true || echo false)"
   for number in "${!WEIGHT[@]}"; do
     printf '%s\n  { name = "b%d", address = "10.2.1.%d", weight = %d }' "$separator" "$number" "$number" "${WEIGHT[number]}"
     separator=,

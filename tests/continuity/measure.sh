@@ -39,17 +39,20 @@ watch() {
   done
   client open $((CONNECTIONS / ${#clients[@]})) $((OPEN_PER_SECOND / ${#clients[@]})) >/dev/null
   lab_wait $((CONNECTIONS / OPEN_PER_SECOND + 20)) seen_is established $((CONNECTIONS / ${#clients[@]} * ${#clients[@]})) ||
-    fail "the population is not complete: $(client_report) $(lb_counters)"
+    fail "the population is not complete: $(client_report) $(all_counters)"
   sleep 0.5
   counters >"$work/before"
   client open 100000000 $((NEW_PER_SECOND / ${#clients[@]})) >/dev/null
 }
 
-# What the LBs did, for somebody who looks for lost packets.
-lb_counters() {
-  local lb
-  for lb in "${lbs[@]}"; do
-    ctl "$lb" status --json | jq -c --arg lb "$lb" '{($lb): [.dataplane.counters[] | select(.value > 0) | {(.name): .value}] | add}'
+# What the LBs and the backends did, for somebody who looks for lost packets.
+all_counters() {
+  local host
+  for host in "${lbs[@]}"; do
+    ctl "$host" status --json | jq -c --arg host "$host" '{($host): [.dataplane.counters[] | select(.value > 0) | {(.name): .value}] | add}'
+  done
+  for host in "${backends[@]}"; do
+    lab_exec "$host" "$LAB_BUILD/bpf/guideway-backend" status --json eth0 | jq -c --arg host "$host" '{($host): .packets | with_entries(select(.value > 0))}'
   done
 }
 
@@ -80,7 +83,7 @@ witness() {
   client wake >/dev/null
   sleep "$QUIET_S"
   client hush >/dev/null
-  lab_wait $((QUIET_S + 6)) seen_is waiting 0 || fail "connections still wait: $(client_report) $(lb_counters)"
+  lab_wait $((QUIET_S + 6)) seen_is waiting 0 || fail "connections still wait: $(client_report) $(all_counters)"
   testimony
   row
   sums_agree
@@ -148,8 +151,8 @@ within_limit() {
   limit=${COLLATERAL_MAX[$(event_name)]:-0}
   broken=$(($(value collateral) + $(value failed_new)))
   [ "$((1000 * broken))" -le $((limit * CONNECTIONS)) ] ||
-    fail "$broken connections broke or failed, at most $limit per mille of $CONNECTIONS are expected"
-  [ "$(value stalled)" -eq 0 ] || fail "$(value stalled) connections stalled"
+    fail "$broken connections broke or failed, at most $limit per mille of $CONNECTIONS are expected: $(all_counters)"
+  [ "$(value stalled)" -eq 0 ] || fail "$(value stalled) connections stalled: $(all_counters)"
 }
 
 report() {

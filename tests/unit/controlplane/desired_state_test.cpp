@@ -26,7 +26,8 @@ class DesiredStateTest : public testing::Test {
     egress_ = {{kB1, Egress{}}, {kB2, Egress{1, {}, {}, {}, 1500, {}, {}}}};
   }
   DesiredState decide() const {
-    return controlplane::decide({config_, intents_, health_, egress_, behind_gateway_, vip_indices_, backend_indices_});
+    return controlplane::decide(
+        {config_, intents_, health_, egress_, behind_gateway_, waiting_, vip_indices_, backend_indices_});
   }
   BackendDecision b1() const { return decide().backends[0][0]; }
   BackendDecision b2() const { return decide().backends[0][1]; }
@@ -37,6 +38,7 @@ class DesiredStateTest : public testing::Test {
   std::map<HealthTarget, Health> health_;
   std::map<IpAddress, Egress> egress_;
   std::set<IpAddress> behind_gateway_;
+  std::set<std::string> waiting_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
 };
@@ -166,6 +168,16 @@ TEST(StatsIndicesTest, RecoveredNumbersAreKeptAndNotGivenTwice) {
   EXPECT_EQ(indices.at("a"), 5U);
   EXPECT_NE(indices.at("b"), 5U);
   EXPECT_NE(indices.at("b"), indices.at("c"));
+}
+
+TEST_F(DesiredStateTest, APoolThatWaitsTakesNoFlows) {
+  waiting_.insert("web");
+  const DesiredState state = decide();
+  for (const BackendDecision& backend : state.backends[0]) {
+    EXPECT_EQ(backend.state, BackendState::unknown);
+    EXPECT_FALSE(backend.usable());
+  }
+  EXPECT_FALSE(state.tables.vips[0].announce);
 }
 
 }  // namespace
