@@ -39,6 +39,7 @@ DesiredTables desired_tables(const TablesSpec& spec) {
   for (std::uint32_t i = 0; i < spec.vips; i++)
     desired.vips.push_back(
         {IpPrefix::of(destination_of(spec.family, true, i)), kVipPort, spec.protocol, i % spec.pools, i});
+  for (DesiredVip& vip : desired.vips) vip.tracking = spec.flows == Flows::settled ? Tracking::moved : Tracking::all;
   return desired;
 }
 

@@ -11,6 +11,12 @@
 
 namespace guideway::perf {
 
+enum class Flows {
+  settled,  // nothing is remembered
+  known,    // every flow is in the flow table
+  fresh,    // every packet is of a flow that has just expired: it is written anew
+};
+
 struct TablesSpec {
   Family family = Family::ipv4;  // of VIPs and backends
   IpProto protocol = IpProto::tcp;
@@ -18,6 +24,7 @@ struct TablesSpec {
   std::uint32_t vips = 1;
   std::uint32_t pools = 1;
   std::uint32_t backends = 3;  // of each pool
+  Flows flows = Flows::settled;
   friend auto operator<=>(const TablesSpec&, const TablesSpec&) = default;
 };
 

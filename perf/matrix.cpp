@@ -36,7 +36,9 @@ std::string name_of(const Scene& scene, std::string_view rig) {
 std::string name_of(const Scene& scene, const TablesSpec& tables, std::string_view suffix) {
   const std::string what = fmt::format("{}{}", tables.encap == Encap::ipip ? "ipip" : "gue", suffix);
   const bool usual_pools = tables.pools == std::min(tables.vips, kPoolsMax);
-  return fmt::format("{}/backends:{}{}{}", trace_name(scene.trace, what), tables.backends,
+  constexpr std::array<std::string_view, 3> kFlows{"", "/known", "/fresh"};  // by Flows
+  return fmt::format("{}/backends:{}{}{}{}", trace_name(scene.trace, what), tables.backends,
+                     kFlows[static_cast<std::size_t>(tables.flows)],
                      usual_pools ? "" : fmt::format("/pools:{}", tables.pools), driver_suffix(scene));
 }
 
@@ -52,6 +54,11 @@ std::vector<Scene> all_scenes() {
   return scenes;
 }
 
+static TablesSpec with(TablesSpec tables, Flows flows) {
+  tables.flows = flows;
+  return tables;
+}
+
 std::vector<TablesSpec> all_tables(const Scene& scene) {
   const TraceSpec& trace = scene.trace;
   std::vector<TablesSpec> tables;
@@ -60,6 +67,10 @@ std::vector<TablesSpec> all_tables(const Scene& scene) {
     for (const std::uint32_t backends : {3U, 1000U})
       tables.push_back({trace.family, protocol, encap, trace.vips, std::min(trace.vips, kPoolsMax), backends});
   if (trace.vips > 1) tables.push_back({trace.family, protocol, Encap::ipip, trace.vips, 1, 1000});
+  // The flow table: TCP that it knows, and SYNs that it does not.
+  const TablesSpec tracked{trace.family, protocol, Encap::ipip, trace.vips, std::min(trace.vips, kPoolsMax), 1000};
+  if (trace.kind == TraceKind::tcp && trace.vips == 100) tables.push_back(with(tracked, Flows::known));
+  if (trace.kind == TraceKind::syn && trace.vips == 100) tables.push_back(with(tracked, Flows::fresh));
   return tables;
 }
 

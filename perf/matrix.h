@@ -2,6 +2,8 @@
 // below; rows of one scene are compared.
 //
 //   ipv4/tcp/ipip/flows:65536/vips:100/backends:1000            a worker
+//   ipv4/tcp/ipip/flows:65536/vips:100/backends:1000/known      … whose flow table has every flow
+//   ipv4/syn/ipip/flows:65536/vips:100/backends:1000/fresh      … that writes every flow into it
 //   ipv4/tcp/l3fwd/flows:65536/vips:100                         a rig to compare it with
 //   …/bytes:512/…, …/driver:null, …/pools:1                     only where they are not the usual
 //

@@ -76,7 +76,7 @@ class Field {
     for (const TablesSpec& tables : selected) {
       const BenchTables& made = tables_of(tables);
       if (with_stages) add_stages(scene, made, add_row);
-      add_row(name_of(scene, tables), [&](Port& port) { return worker_rig(port, made); });
+      add_row(name_of(scene, tables), [&](Port& port) { return worker_rig(port, made, scene.trace.flows); });
     }
   }
 

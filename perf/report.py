@@ -34,6 +34,12 @@ def targets_of(measured, tables):
                                   ("IPv6 against IPv4", f"ipv6/tcp/ipip/{size}", 1.25),
                                   ("SYN against established", f"ipv4/syn/ipip/{size}", 1.1)):
             yield f"{what}, {text}", name, cycles(name) / cycles(base), "×", "≤", limit
+    for text, flows, limit in (("1M", 1 << 20, 140), ("8M", 1 << 23, 210)):
+        name = f"ipv4/tcp/ipip/flows:{flows}/vips:100/backends:1000/known"
+        if name in rows:
+            yield f"flow-table hit, {text} flows", name, cycles(name), "cycles", "≤", limit
+    name = "ipv4/syn/ipip/flows:1048576/vips:100/backends:1000/fresh"
+    yield "new flow written to the flow table", name, cycles(name), "cycles", "≤", 150
     for family, name in (("IPv4", f"ipv4/tcp/ipip/{FLOWS['64k flows']}/driver:null"),
                          ("IPv6", f"ipv6/tcp/ipip/{FLOWS['64k flows']}/driver:null")):
         yield f"{family} against l3fwd, both over a DPDK driver", name, ratio(name), "×", "≤", 1.5

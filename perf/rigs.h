@@ -32,8 +32,9 @@ std::unique_ptr<Rig> mac_swap_rig(Port& port);
 std::unique_ptr<Rig> l3fwd_rig(Port& port, const TraceSpec& spec);
 void start_dpdk();
 
-// The shipped Worker with one port whose kernel sees every frame itself.
-std::unique_ptr<Rig> worker_rig(Port& port, const BenchTables& tables);
+// The shipped Worker with one port whose kernel sees every frame itself. `flows`: of the trace, for tables that
+// remember flows.
+std::unique_ptr<Rig> worker_rig(Port& port, const BenchTables& tables, std::uint32_t flows = 1);
 
 // The shipped stages up to one of them, without the worker around them; the packets are sent whatever they are by then.
 enum class Stage { parse, classify, select, encap };

@@ -20,7 +20,7 @@
 
 namespace guideway::perf {
 
-enum class TraceKind { tcp, syn, udp, not_vip };  // packets of flows with a pin in the flow table will be one more
+enum class TraceKind { tcp, syn, udp, not_vip };
 
 struct TraceSpec {
   Family family = Family::ipv4;

@@ -23,6 +23,15 @@ std::size_t round_up_to_page(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
+// Tables of megabytes take few entries of the TLB then. Where the host gives shared memory no large pages
+// (shmem_enabled), nothing happens. Whoever made the memory asks first, so that no page moves below a worker.
+void ask_for_large_pages(void* at, std::size_t size_bytes) {
+#if !defined(MADV_COLLAPSE)
+  constexpr int MADV_COLLAPSE = 25;  // Linux 6.1; the C library is older
+#endif
+  if (madvise(at, size_bytes, MADV_HUGEPAGE) == 0) madvise(at, size_bytes, MADV_COLLAPSE);
+}
+
 }  // namespace
 
 Mapping::Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
@@ -65,6 +74,7 @@ Mapping map_whole(const Descriptor& fd, Access access) {
   const int protection = access == Access::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
   void* at = mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
   if (at == MAP_FAILED) return {};
+  ask_for_large_pages(at, size);
   mlock(at, size);  // where RLIMIT_MEMLOCK allows; without it the pages may be swapped out, nothing worse
   return Mapping({static_cast<std::byte*>(at), size});
 }

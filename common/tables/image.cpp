@@ -163,10 +163,14 @@ ImageObjectPtr make_backends(const DesiredPool& pool) {
 
 // ---- Pools ---------------------------------------------------------------------------------------------------------
 
+// Old connections may go there.
+bool can_take(const DesiredBackend& backend) {
+  return backend.alive && backend.egress.has_value();
+}
+
 std::vector<KnownBackend> known_backends(const DesiredPool& pool) {
   std::vector<KnownBackend> known;
-  for (const DesiredBackend& backend : pool.backends)
-    known.push_back({backend.address, backend.alive && backend.egress.has_value()});
+  for (const DesiredBackend& backend : pool.backends) known.push_back({backend.address, can_take(backend)});
   return known;
 }
 
@@ -221,10 +225,11 @@ ImageObjectPtr make_directory(const DesiredTables& desired) {
   std::vector<BackendPlace> places;
   for (std::size_t p = 0; p < desired.pools.size(); p++)
     for (std::size_t b = 0; b < desired.pools[p].backends.size(); b++) {
-      const std::uint32_t at = desired.pools[p].backends[b].stats_index;
+      const DesiredBackend& backend = desired.pools[p].backends[b];
+      const std::uint32_t at = backend.stats_index;
       if (at >= kDirectorySizeMax) continue;
       if (at >= places.size()) places.resize(at + 1);
-      places[at] = {static_cast<PoolId>(p), static_cast<BackendId>(b)};
+      places[at] = BackendPlace::of(static_cast<PoolId>(p), static_cast<BackendId>(b), can_take(backend));
     }
   return make_object(ObjectKind::directory, places);
 }

@@ -29,6 +29,13 @@ bool is_guest(const FlowTable::Flow& flow) {
   return (flow.bucket->states & bits_at(kFlowIsGuest, flow.at)) != 0;
 }
 
+// One bit of four for each free place.
+std::uint32_t free_places(const FlowBucket& bucket) {
+  const std::uint32_t states = bucket.states;
+  constexpr std::uint32_t kLowest = 0x111111;
+  return ~(states | states >> 1 | states >> 2) & kLowest;
+}
+
 std::uint16_t silent_s(const FlowBucket& bucket, std::uint32_t at, Seconds now) {
   return static_cast<std::uint16_t>(clock_of(now) - bucket.seen_s[at]);
 }
@@ -83,6 +90,19 @@ void FlowTable::prefetch(std::uint64_t hash) const {
   __builtin_prefetch(&buckets_[home_of(hash)], 1);
 }
 
+std::optional<std::uint16_t> FlowTable::probable_backend(std::uint64_t hash) const {
+  if (buckets_.empty()) return std::nullopt;
+  const FlowBucket& home = buckets_[home_of(hash)];
+  const std::uint32_t matches = match_tags(home, tag_high_of(hash));
+  if (matches == 0) return std::nullopt;
+  return home.backend[static_cast<std::uint32_t>(std::countr_zero(matches))];
+}
+
+void FlowTable::prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const {
+  __builtin_prefetch(&groups_[hash >> 48], 1);
+  if (stats_index < flows_of_backend_.size()) __builtin_prefetch(&flows_of_backend_[stats_index], 1);
+}
+
 FlowBucket& FlowTable::neighbour_of(const FlowBucket& bucket) const {
   const auto at = static_cast<std::size_t>(&bucket - buckets_.data());
   return buckets_[at ^ 1];
@@ -115,9 +135,10 @@ FlowTable::Flow FlowTable::find(std::uint64_t hash, Seconds now) {
 
 // A free place, made free if need be by what has expired.
 FlowTable::Flow FlowTable::place_in(FlowBucket& bucket, Seconds now) {
+  if (const std::uint32_t free = free_places(bucket); free != 0)
+    return {&bucket, static_cast<std::uint32_t>(std::countr_zero(free)) / 4};
   for (std::uint32_t i = 0; i < kFlowsPerBucket; i++) {
     const Flow flow{&bucket, i};
-    if (flow.state() == FlowState::free) return flow;
     if (!has_expired(bucket, i, now)) continue;
     erase(flow);
     usage_.expired++;

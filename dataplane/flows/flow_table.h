@@ -61,6 +61,10 @@ class FlowTable {
             const FlowTimeouts& timeouts);
 
   void prefetch(std::uint64_t hash) const;
+  // The stats index that find() will probably give; none if it will probably give nothing. Changes nothing.
+  std::optional<std::uint16_t> probable_backend(std::uint64_t hash) const;
+  // What insert() counts in.
+  void prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const;
   // Whether a flow with such a hash can be there: one look at a small table, for slots that need no flow table any
   // more.
   bool may_have(std::uint64_t hash) const { return usage_.flows != 0 && group_of(hash) != 0; }

@@ -1,7 +1,6 @@
 #include "dataplane/flows/flows_file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,7 +70,6 @@ FlowsFile::FlowsFile(const std::string& directory, std::uint32_t workers, std::u
   const Descriptor file = create_file(aside, flows_bytes(workers, buckets));
   mapping_ = shm::map_whole(file, shm::Access::read_write);
   if (!mapping_.valid()) fail(ENOMEM, "mapping " + aside);
-  madvise(mapping_.bytes().data(), mapping_.bytes().size(), MADV_HUGEPAGE);
 
   FlowsHeader& flows = header();
   flows.segment.kind = kFlowsSegment.kind;

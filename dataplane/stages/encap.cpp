@@ -161,11 +161,11 @@ void reshape(Packet& packet, std::uint16_t front_bytes) {
 }
 
 // `hops`: as hop_list_of() gives them; only behind a GUE header.
-template <Family kFamily, Encap kEncap>
+template <Family kFamily, Encap kEncap, bool kHasHops = false>
 void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
-  const auto hops_bytes = static_cast<std::uint16_t>(kEncap == Encap::gue0 ? hops.size() : 0);
+  const auto hops_bytes = static_cast<std::uint16_t>(kHasHops ? hops.size() : 0);
   const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + hops_bytes + packet.l3_bytes;
   const std::uint16_t ip_at = ethernet_bytes(backend);
   const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes + hops_bytes);
@@ -181,7 +181,7 @@ void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
   const auto traffic_class = static_cast<std::uint8_t>((traffic_class_of(packet) & backend.tos_keep) | backend.tos_set);
   std::uint8_t* front = packet.data + packet.l3_offset - front_bytes;
   std::memcpy(front + ip_at, backend.outer + ip_at, O::kBytes);
-  if (hops_bytes != 0) std::memcpy(front + ip_at + O::kBytes, hops.data(), hops_bytes);
+  if constexpr (kHasHops) std::memcpy(front + ip_at + O::kBytes, hops.data(), hops_bytes);
   put_ethernet(front, backend, ip_at);
   fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class, hops_bytes);
   reshape(packet, front_bytes);
@@ -225,9 +225,9 @@ void encap_for_family(Packet& packet) {
 void encap_with_hops(Packet& packet, const TablesView& view) {
   const HopList hops = hop_list_of(packet, view);
   if (packet.backend->outer_family == Family::ipv4)
-    put_in_front<Family::ipv4, Encap::gue0>(packet, hops.all());
+    put_in_front<Family::ipv4, Encap::gue0, true>(packet, hops.all());
   else
-    put_in_front<Family::ipv6, Encap::gue0>(packet, hops.all());
+    put_in_front<Family::ipv6, Encap::gue0, true>(packet, hops.all());
 }
 
 }  // namespace

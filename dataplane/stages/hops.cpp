@@ -30,9 +30,7 @@ class Hops {
 
 }  // namespace
 
-std::uint64_t slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool) {
-  if (pool.scheduler != Scheduler::source_hash) [[likely]]
-    return packet.hash;
+std::uint64_t source_slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool) {
   const bool quoted = packet.kind == PacketKind::icmp_error;  // and went the other way
   const std::uint8_t* ip = quoted ? quoted_packet(packet) : packet.l3();
   if (packet.family == Family::ipv4)

@@ -15,8 +15,13 @@ struct HopList {
   std::span<const std::uint8_t> all() const { return {data.data(), bytes}; }
 };
 
-// What the scheduler source_hash, or the flow hash, chooses the packet's slot by.
-std::uint64_t slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool);
+// What the packet's slot is chosen by: the flow hash, or that of the scheduler source_hash.
+std::uint64_t source_slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool);
+inline std::uint64_t slot_hash(const Packet& packet, const TablesView& view, const PoolView& pool) {
+  if (pool.scheduler != Scheduler::source_hash) [[likely]]
+    return packet.hash;
+  return source_slot_hash(packet, view, pool);
+}
 
 // REQUIRES: `has_hops` and `backend` are set.
 HopList hop_list_of(const Packet& packet, const TablesView& view);

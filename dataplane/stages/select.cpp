@@ -85,45 +85,39 @@ class Selection {
     for_each_pending([&](Packet& packet, Place& place) {
       packet.hash = hash_of(packet, view_);
       prefetch_front(packet);
-      const PoolView* pool = pool_view(view_, packet.pool);
-      place = {{pool, nullptr, {}, false}, nullptr, false};
-      if (pool == nullptr) [[unlikely]]
-        return;
       if (packet.tracking == Tracking::all) tracker_.flows.prefetch(packet.hash);
-      if (pool->slot_count == 0) [[unlikely]]
-        return;
-      place.choice.slot = slot_of(slot_hash(packet, view_, *pool), pool->slot_count);
-      place.entry = &pool->slots[index(place.choice.slot)];
+      const PoolView* pool = pool_view(view_, packet.pool);
+      place.pool = pool;
+      place.entry = pool != nullptr ? slot_entry(*pool, slot_hash(packet, view_, *pool)) : nullptr;
       __builtin_prefetch(place.entry);
     });
   }
 
   void find_owners() {
     for_each_pending([&](Packet& packet, Place& place) {
-      const PoolView* pool = place.choice.pool;
-      if (pool == nullptr) [[unlikely]]
-        return;
-      const SlotEntry entry = place.entry != nullptr ? *place.entry : kSlotOwnerMask;
-      place.choice.owner = owner_of(*pool, entry);
-      place.choice.unsettled = (entry & kSlotUnsettled) != 0;
-      packet.backend = place.choice.owner;
-      if (pool->quic.entries != nullptr && follow_connection_id(packet, *pool, view_)) [[unlikely]]
-        return prefetch_record(packet.backend);
-      place.is_tracked = is_tracked(packet, place.choice, tracker_.flows);
+      const PoolView* pool = place.pool;
+      packet.backend = place.entry != nullptr ? owner_of(*pool, *place.entry) : nullptr;
+      place.is_tracked = pool != nullptr && is_tracked(packet, entry_of(place), tracker_.flows);
+      if (pool != nullptr && pool->quic.entries != nullptr) [[unlikely]]
+        place.is_tracked &= !follow_connection_id(packet, *pool, view_);
       any_tracked_ |= place.is_tracked;
-      if (place.is_tracked)
-        tracker_.flows.prefetch(packet.hash);
-      else
-        prefetch_record(packet.backend);
+      if (place.is_tracked) tracker_.flows.prefetch(packet.hash);
+      prefetch_record(packet.backend);
     });
   }
 
   void follow_flows() {
     if (!any_tracked_) return;
+    for_each_pending([&](const Packet& packet, const Place& place) {
+      if (place.is_tracked) prefetch_what_track_needs(packet);
+    });
     for_each_pending([&](Packet& packet, Place& place) {
       if (!place.is_tracked) return;
-      packet.backend = track(packet, place.choice, view_, tracker_, now_);
-      packet.has_hops = has_hops(packet, place.choice);
+      const SlotEntry entry = entry_of(place);
+      const Slot slot{place.entry != nullptr ? static_cast<std::uint32_t>(place.entry - place.pool->slots) : 0};
+      const SlotChoice choice{place.pool, packet.backend, slot, (entry & kSlotUnsettled) != 0};
+      packet.backend = track(packet, choice, view_, tracker_, now_);
+      packet.has_hops = has_hops(packet, choice);
       prefetch_record(packet.backend);
     });
   }
@@ -139,10 +133,19 @@ class Selection {
 
  private:
   struct Place {
-    SlotChoice choice;
-    const SlotEntry* entry;
+    const PoolView* pool;    // nullptr: no such pool, only a scribbled index can say so
+    const SlotEntry* entry;  // nullptr: the pool has no slots
     bool is_tracked;
   };
+
+  static SlotEntry entry_of(const Place& place) { return place.entry != nullptr ? *place.entry : kSlotOwnerMask; }
+
+  void prefetch_what_track_needs(const Packet& packet) {
+    if (const auto known = tracker_.flows.probable_backend(packet.hash); known && *known < view_.directory.size())
+      __builtin_prefetch(&view_.directory[*known]);
+    else if (packet.backend != nullptr)
+      tracker_.flows.prefetch_counts(packet.hash, packet.backend->stats_index);
+  }
 
   template <typename Step>
   void for_each_pending(Step step) {

@@ -82,13 +82,13 @@ const BackendRecord* take_new(const Packet& packet, Sign sign, const SlotChoice&
 
 const BackendRecord* take_known(const Packet& packet, Sign sign, FlowTable::Flow flow, const SlotChoice& choice,
                                 const TablesView& view, Tracker& tracker, Seconds now) {
-  const BackendRecord* known = backend_of_index(view, packet.pool, flow.backend());
-  if (begins(sign) && (flow.state() == FlowState::closing || !can_take(known))) {
+  const BackendRecord* known = living_backend(view, packet.pool, *choice.pool, flow.backend());
+  if (begins(sign) && (flow.state() == FlowState::closing || known == nullptr)) {
     tracker.flows.erase(flow);
     return take_new(packet, sign, choice, tracker, now);
   }
   // Its backend is down, perhaps only for a moment: what is remembered stays.
-  if (!can_take(known)) return choice.owner;
+  if (known == nullptr) return choice.owner;
   if (sign != Sign::bystander) tracker.flows.touch(flow, state_after(sign, flow.state()), now);
   return known;
 }

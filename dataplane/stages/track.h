@@ -25,9 +25,9 @@ struct Tracker {
 };
 
 // Whether the flow has to be looked up at all.
-inline bool is_tracked(const Packet& packet, const SlotChoice& choice, const FlowTable& flows) {
-  if (packet.tracking == Tracking::none) return false;
-  return packet.tracking == Tracking::all || choice.unsettled || flows.may_have(packet.hash);
+inline bool is_tracked(const Packet& packet, SlotEntry entry, const FlowTable& flows) {
+  if (packet.tracking != Tracking::moved) return packet.tracking == Tracking::all;
+  return (entry & kSlotUnsettled) != 0 || flows.may_have(packet.hash);
 }
 
 // The backend for the packet, remembered if it has to be. nullptr: there is none.

@@ -292,7 +292,17 @@ constexpr std::uint32_t history_blocks(std::uint32_t slot_count) {
 inline constexpr std::uint32_t kDirectorySizeMax = 0xffff;
 struct BackendPlace {
   PoolId pool = PoolId::none;
-  BackendId backend = BackendId::none;
+  std::uint16_t backend_and_flag = 0;  // BackendId in the lower 15 bits; the top bit: alive and reachable
+
+  static constexpr BackendPlace of(PoolId pool, BackendId backend, bool can_take) {
+    const auto position = static_cast<std::uint16_t>(index(backend));
+    return {pool, static_cast<std::uint16_t>(position | (can_take ? kCanTake : 0))};
+  }
+  constexpr BackendId backend() const { return static_cast<BackendId>(backend_and_flag & ~kCanTake & 0xffff); }
+  constexpr bool can_take() const { return (backend_and_flag & kCanTake) != 0; }
+
+ private:
+  static constexpr std::uint16_t kCanTake = 0x8000;
 };
 static_assert(sizeof(BackendPlace) == 4);
 
@@ -354,7 +364,7 @@ constexpr void add_objects(LayoutHash& hash) {
       .GUIDEWAY_FIELD(GenerationRoot, directory)
       .GUIDEWAY_TYPE(BackendPlace)
       .GUIDEWAY_FIELD(BackendPlace, pool)
-      .GUIDEWAY_FIELD(BackendPlace, backend);
+      .GUIDEWAY_FIELD(BackendPlace, backend_and_flag);
 }
 constexpr void add_vips(LayoutHash& hash) {
   hash.GUIDEWAY_TYPE(VipRecord)

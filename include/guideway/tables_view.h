@@ -218,12 +218,12 @@ inline const PastOwners* past_owners(const PoolView& pool, Slot slot) {
 inline const BackendRecord* backend_record(const PoolView& pool, BackendId backend) {
   return index(backend) < pool.backend_count ? &pool.backends[index(backend)] : nullptr;
 }
-// The backend of this pool that has a stats index; nullptr: there is none any more.
-inline const BackendRecord* backend_of_index(const TablesView& view, PoolId pool, std::uint32_t stats_index) {
+// The backend of this pool that has a stats index, if it is alive and reachable; else nullptr. `pool` is that of `id`.
+inline const BackendRecord* living_backend(const TablesView& view, PoolId id, const PoolView& pool,
+                                           std::uint32_t stats_index) {
   if (stats_index >= view.directory.size()) return nullptr;
   const BackendPlace place = view.directory[stats_index];
-  const PoolView* found = place.pool == pool ? pool_view(view, pool) : nullptr;
-  return found != nullptr ? backend_record(*found, place.backend) : nullptr;
+  return place.pool == id && place.can_take() ? backend_record(pool, place.backend()) : nullptr;
 }
 
 // ---- opening -------------------------------------------------------------------------------------------------------

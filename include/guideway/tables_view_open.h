@@ -151,7 +151,7 @@ inline bool directory_is_sound(const Elements<BackendPlace>& places, std::span<c
   for (std::uint32_t i = 0; i < places.count; i++) {
     const BackendPlace place = snapshot<BackendPlace>(reinterpret_cast<const std::byte*>(places.first + i));
     if (place.pool == PoolId::none) continue;
-    if (index(place.pool) >= pools.size() || index(place.backend) >= pools[index(place.pool)].backend_count)
+    if (index(place.pool) >= pools.size() || index(place.backend()) >= pools[index(place.pool)].backend_count)
       return false;
   }
   return true;

@@ -42,7 +42,9 @@ const bpf::DecapSettings& backend() {
           sources.insert(IpPrefix::of(backend.egress->source));
           if (backend.egress->source_prefix) sources.insert(*backend.egress->source_prefix);
         }
-    return bpf::DecapSettings{.sources = {sources.begin(), sources.end()}, .locals = {locals.begin(), locals.end()}};
+    // Whose a connection is, is not the question here; nor are there any.
+    return bpf::DecapSettings{
+        .sources = {sources.begin(), sources.end()}, .locals = {locals.begin(), locals.end()}, .second_chance = false};
   }();
   return kSettings;
 }

@@ -80,7 +80,8 @@ TableImage::Pool pool_of(PoolSeed seed, std::uint32_t slot_count) {
 // The first backend of each pool.
 std::vector<BackendPlace> directory_of(std::uint32_t pools) {
   std::vector<BackendPlace> places;
-  for (std::uint32_t p = 0; p < pools; p++) places.push_back({static_cast<PoolId>(p), BackendId{0}});
+  for (std::uint32_t p = 0; p < pools; p++)
+    places.push_back(BackendPlace::of(static_cast<PoolId>(p), BackendId{0}, true));
   return places;
 }
 

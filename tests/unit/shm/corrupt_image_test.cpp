@@ -145,8 +145,10 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
     use_pool(static_cast<PoolId>(static_cast<std::uint16_t>(random.next())));
     use_pool(static_cast<PoolId>(p));
     const auto stats_index = static_cast<std::uint32_t>(random.below(8));
-    if (const BackendRecord* found = backend_of_index(view, static_cast<PoolId>(p), stats_index); found != nullptr)
-      sum += found->weight;
+    if (const PoolView* pool = pool_view(view, static_cast<PoolId>(p)); pool != nullptr)
+      if (const BackendRecord* found = living_backend(view, static_cast<PoolId>(p), *pool, stats_index);
+          found != nullptr)
+        sum += found->weight;
   }
   return sum;
 }
