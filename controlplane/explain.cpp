@@ -18,6 +18,26 @@ std::uint64_t hash_of(const TablesView& view, const Flow& flow) {
   return flow_hash(view.hash_keys, FlowKey6{flow.source.bytes, flow.destination.bytes, ports, flow.protocol});
 }
 
+// What chooses the slot: docs/packet_policy.md, section 11.
+std::uint64_t slot_hash(const TablesView& view, const PoolView& pool, const Flow& flow, std::uint64_t hash) {
+  if (pool.scheduler != Scheduler::source_hash) return hash;
+  return flow.source.is_v4() ? source_hash(view.hash_keys, flow.source.v4(), pool.source_bits4)
+                             : source_hash(view.hash_keys, flow.source.bytes, pool.source_bits6);
+}
+
+void explain_slot(const PoolView& pool, std::uint64_t hash, Explanation& e) {
+  if (pool.slot_count == 0) return;
+  const Slot slot = slot_of(hash, pool.slot_count);
+  const SlotEntry entry = pool.slots[index(slot)];
+  e.slot = slot;
+  e.unsettled = (entry & kSlotUnsettled) != 0;
+  if (const PastOwners* past = past_owners(pool, slot); past != nullptr)
+    for (const BackendId backend : past->backends)
+      if (backend_record(pool, backend) != nullptr) e.previous.push_back(index(backend));
+  e.record = owner_of(pool, entry);
+  if (e.record != nullptr) e.backend = static_cast<std::uint32_t>(e.record - pool.backends);
+}
+
 bool is_own_source(const TablesView& view, const Flow& flow) {
   const VipMatch source =
       flow.source.is_v4() ? find_address4(view, flow.source.v4()) : find_address6(view, flow.source.bytes);
@@ -87,12 +107,9 @@ Explanation explain(const TablesView& view, const Flow& flow) {
   e.hash = hash_of(view, flow);
   e.slot_count = pool->slot_count;
   e.verdict = verdict_without_backend(e.vip->no_backend);
-  const BackendRecord* backend = select_backend(*pool, e.hash);
-  if (backend == nullptr) return e;
-  e.slot = slot_of(e.hash, pool->slot_count);
-  e.backend = static_cast<std::uint32_t>(backend - pool->backends);
-  e.record = backend;
-  if ((backend->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
+  e.scheduler = pool->scheduler;
+  explain_slot(*pool, slot_hash(view, *pool, flow, e.hash), e);
+  if (e.record != nullptr && (e.record->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
   return e;
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guideway/tables_view.h"
 
@@ -37,11 +38,15 @@ struct Explanation {
   std::uint64_t hash = 0;                  // from here on: only with a pool
   std::optional<Slot> slot;
   std::uint32_t slot_count = 0;
-  std::optional<std::uint32_t> backend;  // position in the pool
+  Scheduler scheduler{};
+  bool unsettled = false;
+  std::vector<std::uint32_t> previous;   // living owners of the slot before, the oldest first: positions in the pool
+  std::optional<std::uint32_t> backend;  // position in the pool: of a new flow
   const BackendRecord* record = nullptr;
 };
 const char* to_text(Explanation::Verdict verdict);
 
+// What becomes of the first packet of a flow. What workers remember of flows is theirs, and is not asked.
 Explanation explain(const TablesView& view, const Flow& flow);
 
 }  // namespace guideway::controlplane

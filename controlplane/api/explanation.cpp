@@ -32,13 +32,25 @@ std::string why_unserved(const Flow& flow, const Explanation& e, std::uint64_t g
                      e.verdict == Explanation::Verdict::drop_encapsulated ? ", and GUE is for backends" : "");
 }
 
+// What else may become of a flow than that its slot's owner gets it.
+std::string exceptions(const config::Pool& pool, const Explanation& e) {
+  std::string text;
+  if ((e.vip->flags & kVipQuic) != 0) text += "; a packet whose connection ID names a backend goes there instead";
+  if (e.scheduler == Scheduler::round_robin || e.scheduler == Scheduler::least_connections)
+    text += fmt::format("; scheduler {} gives new flows to whoever's turn it is, and they stay there",
+                        e.scheduler == Scheduler::round_robin ? "round-robin" : "least-connections");
+  if (e.unsettled && !e.previous.empty())
+    text += fmt::format("; the slot has moved lately: flows that began before are at backend {}",
+                        pool.backends[e.previous.front()].name);
+  return text;
+}
+
 std::string why_served(const ControlPlane& control_plane, const Explanation& e, std::uint64_t generation) {
   const config::Pool& pool = control_plane.config().pools[*e.pool];
-  if (!e.backend) return fmt::format("pool {} has no usable backend in generation {}", pool.name, generation);
-  const bool quic = (e.vip->flags & kVipQuic) != 0;
+  if (!e.backend)
+    return fmt::format("pool {} has no usable backend in generation {}{}", pool.name, generation, exceptions(pool, e));
   return fmt::format("slot {} of {} of pool {} belongs to backend {} in generation {}{}", index(*e.slot), e.slot_count,
-                     pool.name, pool.backends[*e.backend].name, generation,
-                     quic ? "; a packet whose connection ID names a backend goes there instead" : "");
+                     pool.name, pool.backends[*e.backend].name, generation, exceptions(pool, e));
 }
 
 std::string why(const ControlPlane& control_plane, const TablesView& view, const Flow& flow, const Explanation& e) {
@@ -85,6 +97,7 @@ json explanation_json(const ControlPlane& control_plane, const TablesView& view,
                  {"hash", nullptr},
                  {"slot", nullptr},
                  {"slots", nullptr},
+                 {"previous", json::array()},
                  {"backend", nullptr},
                  {"encapsulation", nullptr},
                  {"outer", nullptr},
@@ -100,6 +113,7 @@ json explanation_json(const ControlPlane& control_plane, const TablesView& view,
   answer["pool"] = pool.name;
   answer["hash"] = "0x" + to_hex(e.hash);
   answer["slots"] = e.slot_count;
+  for (const std::uint32_t previous : e.previous) answer["previous"].push_back(pool.backends[previous].name);
   if (!e.backend) return answer;
   answer["slot"] = index(*e.slot);
   answer["backend"] = {

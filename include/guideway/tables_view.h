@@ -199,12 +199,6 @@ inline const BackendRecord* owner_of(const PoolView& pool, SlotEntry entry) {
   const std::uint32_t owner = entry & kSlotOwnerMask;
   return owner < pool.backend_count ? &pool.backends[owner] : nullptr;
 }
-// The flow's backend; nullptr when the pool has no usable one.
-inline const BackendRecord* select_backend(const PoolView& pool, std::uint64_t hash) {
-  const SlotEntry* entry = slot_entry(pool, hash);
-  return entry != nullptr ? owner_of(pool, *entry) : nullptr;
-}
-
 // The living previous owners of a slot; nullptr when it is settled.
 inline const PastOwners* past_owners(const PoolView& pool, Slot slot) {
   if (pool.history.blocks == nullptr) return nullptr;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "common/config/load.h"
 #include "common/net/address_text.h"
 #include "common/tables/from_config.h"
@@ -123,6 +125,34 @@ TEST_F(ExplainTest, FindsPrefixesOfIpv6) {
   EXPECT_EQ(vip_at("2001:db8:1::8", 81), "net");
   EXPECT_EQ(vip_at("2001:db8:1:1::7", 81), "");
   EXPECT_EQ(explain("2001:db8:9::9", "2001:db8:1:1::7", 81).vip, nullptr);
+}
+
+TEST_F(ExplainTest, NamesWhoOwnedTheSlotBefore) {
+  DesiredTables tables = tables_offline(config_);
+  DesiredPool& pool = tables.pools[0];  // a, b
+  pool.past = {weights_of(pool)};
+  pool.backends[0].weight = 0;
+  writer_->publish(ImageBuilder().build(tables));
+  int moved = 0;
+  for (int client = 1; client < 40; client++) {
+    const Explanation e = explain(("198.51.100." + std::to_string(client)).c_str(), "203.0.113.7", 80);
+    EXPECT_EQ(e.backend, 1U);
+    moved += e.unsettled ? 1 : 0;
+    EXPECT_EQ(e.previous, e.unsettled ? std::vector<std::uint32_t>{0} : std::vector<std::uint32_t>{});
+  }
+  EXPECT_GT(moved, 5);
+  EXPECT_LT(moved, 35);
+}
+
+TEST_F(ExplainTest, GoesByTheSourceAloneIfThatIsTheScheduler) {
+  config_.pools[0].scheduler = Scheduler::source_hash;
+  config_.pools[0].source_bits4 = 24;
+  publish();
+  std::set<std::uint32_t> slots;
+  for (int client = 1; client < 10; client++)
+    slots.insert(index(*explain(("198.51.100." + std::to_string(client)).c_str(), "203.0.113.7", 80).slot));
+  EXPECT_EQ(slots.size(), 1U);
+  EXPECT_NE(slots, std::set{index(*explain("198.51.101.1", "203.0.113.7", 80).slot)});
 }
 
 TEST_F(ExplainTest, KnowsOurOwnAddresses) {

@@ -117,6 +117,11 @@ std::array<std::uint8_t, 24> quic_payload(Random& random) {
   return payload;
 }
 
+const BackendRecord* slot_owner(const PoolView& pool, std::uint64_t hash) {
+  const SlotEntry* entry = slot_entry(pool, hash);
+  return entry != nullptr ? owner_of(pool, *entry) : nullptr;
+}
+
 // Every kind of lookup; what comes back is read, so that a wild pointer would fault.
 std::uint64_t look_everywhere(const TablesView& view, Random& random) {
   std::uint64_t sum = 0;
@@ -129,7 +134,7 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
           for (const BackendId id_before : past->backends)
             if (const BackendRecord* before = backend_record(*pool, id_before); before != nullptr) sum += before->flags;
       for (const BackendRecord* backend :
-           {select_backend(*pool, random.next()), route_quic(*pool, quic_payload(random)).backend})
+           {slot_owner(*pool, random.next()), route_quic(*pool, quic_payload(random)).backend})
         if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[5];
     }
   };
