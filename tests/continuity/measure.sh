@@ -113,7 +113,7 @@ event_name() {
   for name in "${FUNCNAME[@]}"; do
     case $name in
       event_name | row | witness | judge | within_limit) ;;
-      *) echo "$name"; return ;;
+      *) echo "${name#attempt_}"; return ;;
     esac
   done
 }
@@ -148,7 +148,7 @@ is_about() {
 
 within_limit() {
   local limit broken
-  limit=${COLLATERAL_MAX[$(event_name)]:-0}
+  limit=${COLLATERAL_MAX[$ENCAP:$(event_name)]:-0}
   broken=$(($(value collateral) + $(value failed_new)))
   [ "$((1000 * broken))" -le $((limit * CONNECTIONS)) ] ||
     fail "$broken connections broke or failed, at most $limit per mille of $CONNECTIONS are expected: $(all_counters)"
