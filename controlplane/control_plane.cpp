@@ -379,6 +379,11 @@ void ControlPlane::add_pool_warnings(std::vector<std::string>& warnings) const {
                                        n == 1 ? "is" : "are", to_text(state)));
     if (std::ranges::none_of(decisions, &BackendDecision::usable))
       warnings.push_back(fmt::format("pool {}: no backend is usable", config_->pools[p].name));
+    if (const std::uint32_t crowded = publisher_.crowded_slots(p); crowded > 0)
+      warnings.push_back(fmt::format(
+          "pool {}: {} had more living owners lately than are kept; connections of the ones left out may break if a "
+          "load balancer is lost",
+          config_->pools[p].name, crowded == 1 ? "1 slot" : fmt::format("{} slots", crowded)));
   }
 }
 

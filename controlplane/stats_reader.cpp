@@ -13,6 +13,11 @@ void add_all(std::vector<TrafficCount>& sums, std::span<const Traffic> counts) {
   }
 }
 
+void add_all(std::vector<std::uint64_t>& sums, std::span<const std::atomic<std::uint32_t>> counts) {
+  sums.resize(std::max(sums.size(), counts.size()));
+  for (std::size_t i = 0; i < counts.size(); i++) sums[i] += counts[i].load(std::memory_order_relaxed);
+}
+
 // Counts of one burst per worker may be missing on either side.
 constexpr std::uint64_t kBurstPackets = 64;
 
@@ -37,6 +42,7 @@ StatsSample sample_of(const StatsHeader& stats, std::chrono::steady_clock::time_
       sample.counters[c] += worker.block->counters[c].load(std::memory_order_relaxed);
     add_all(sample.vips, worker.vips);
     add_all(sample.backends, worker.backends);
+    add_all(sample.flows, worker.flows);
     sample.heartbeats.push_back(worker.block->heartbeat.load(std::memory_order_relaxed));
   }
   return sample;
@@ -72,6 +78,10 @@ TrafficRate StatsReader::rate(const std::vector<TrafficCount>& now, const std::v
     rate.bits_per_second = 8 * static_cast<double>(count.bytes - before[stats_index].bytes) / elapsed_s;
   }
   return rate;
+}
+
+std::optional<std::uint64_t> StatsReader::flows(std::uint32_t stats_index) const {
+  return stats_index < now_.flows.size() ? std::optional(now_.flows[stats_index]) : std::nullopt;
 }
 
 bool StatsReader::worker_beats(std::size_t worker) const {

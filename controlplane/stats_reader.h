@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include "guideway/stats.h"
@@ -23,6 +24,7 @@ struct StatsSample {
   std::array<std::uint64_t, kCounterCount> counters{};
   std::vector<TrafficCount> vips;         // by stats index
   std::vector<TrafficCount> backends;     // by stats index
+  std::vector<std::uint64_t> flows;       // that are known, by stats index of their backend
   std::vector<std::uint64_t> heartbeats;  // by worker
 };
 StatsSample sample_of(const StatsHeader& stats, std::chrono::steady_clock::time_point at);
@@ -42,6 +44,8 @@ class StatsReader {
   double per_second(Counter c) const;  // 0 of a gauge, which does not only grow
   TrafficRate vip(std::uint32_t stats_index) const { return rate(now_.vips, before_.vips, stats_index); }
   TrafficRate backend(std::uint32_t stats_index) const { return rate(now_.backends, before_.backends, stats_index); }
+  // Flows that the workers know now and give to this backend. None: nobody knows, or this backend is not counted.
+  std::optional<std::uint64_t> flows(std::uint32_t stats_index) const;
   // Its heartbeat moved between the last two samples.
   bool worker_beats(std::size_t worker) const;
 

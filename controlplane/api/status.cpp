@@ -233,7 +233,10 @@ json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size
       {"since_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() - since).count()},
       {"reason", control_plane.state_reason(of, configured, decision.state)},
       {"next_hop", next_hop_of(control_plane, pool, backend)}};
-  add_traffic(status, control_plane.stats().backend(control_plane.backend_indices().at({of.name, configured.address})));
+  const std::uint32_t stats_index = control_plane.backend_indices().at({of.name, configured.address});
+  const auto flows = control_plane.stats().flows(stats_index);
+  status["flows"] = flows ? json(*flows) : json();
+  add_traffic(status, control_plane.stats().backend(stats_index));
   return status;
 }
 

@@ -65,12 +65,18 @@ std::string reason_of(const Json& backend) {
   return intent.empty() ? text_of(backend, "reason") : intent;
 }
 
+// None without a data plane.
+std::string flows_of(const Json& backend) {
+  const Json& flows = backend.at("flows");
+  return flows.is_null() ? "?" : std::to_string(flows.get<std::uint64_t>());
+}
+
 std::string render_backends(const Json& backends, const Style& style) {
   double weights = 0;
   for (const Json& backend : backends)
     if (is_up(backend)) weights += backend.at("weight_effective").get<double>();
-  TextTable table("llrrrrlrrrl");
-  table.add({"", "BACKEND", "WEIGHT", "SLOTS", "SHARE", "DUE", "STATE", "SINCE", "PACKETS", "BITS", "REASON"});
+  TextTable table("llrrrrlrrrrl");
+  table.add({"", "BACKEND", "WEIGHT", "SLOTS", "SHARE", "DUE", "STATE", "SINCE", "PACKETS", "BITS", "KNOWN", "REASON"});
   for (const Json& backend : backends) {
     const bool has_due = is_up(backend) && weights > 0;
     const double due = has_due ? backend.at("weight_effective").get<double>() / weights : 0;
@@ -79,7 +85,7 @@ std::string render_backends(const Json& backends, const Style& style) {
                percent(backend.at("share").get<double>()), percent(due), state_of(backend),
                age(backend.at("since_s").get<std::int64_t>()),
                rate(backend.at("packets_per_second").get<double>(), "pkt"),
-               rate(backend.at("bits_per_second").get<double>(), "bit"), reason_of(backend)});
+               rate(backend.at("bits_per_second").get<double>(), "bit"), flows_of(backend), reason_of(backend)});
   }
   return table.text(style, "  ");
 }
@@ -105,13 +111,24 @@ std::string render_vips(const Json& vips, const Style& style) {
   return table.text(style, "");
 }
 
+// "65521 slots (1200 unsettled, 3 crowded)": the latter while a change is recent.
+std::string slots_of(const Json& pool) {
+  std::string slots = fmt::format("{} slots", pool.at("slots").get<std::uint32_t>());
+  const auto unsettled = pool.at("unsettled_slots").get<std::uint32_t>();
+  if (unsettled == 0) return slots;
+  slots += fmt::format(" ({} unsettled", unsettled);
+  if (const auto crowded = pool.at("crowded_slots").get<std::uint32_t>(); crowded > 0)
+    slots += fmt::format(", {} crowded", crowded);
+  return slots + ")";
+}
+
 std::string render_pool(const Json& vips, const Json& pool, const Style& style) {
   const Json& check = pool.at("health_check");
   const Json& backends = pool.at("backends");
-  const std::string summary = fmt::format(
-      "  pool {}   {}   {} slots   health check {}   {} of {} backends usable", text_of(pool, "name"),
-      carriage_of(pool), pool.at("slots").get<std::uint32_t>(), check.is_null() ? "none" : check.get<std::string>(),
-      pool.at("usable_backends").get<std::size_t>(), backends.size());
+  const std::string summary =
+      fmt::format("  pool {}   {}   {}   health check {}   {} of {} backends usable", text_of(pool, "name"),
+                  carriage_of(pool), slots_of(pool), check.is_null() ? "none" : check.get<std::string>(),
+                  pool.at("usable_backends").get<std::size_t>(), backends.size());
   return "\n" + render_vips(vips, style) + style.paint(summary, Colour::none) + "\n" + render_backends(backends, style);
 }
 

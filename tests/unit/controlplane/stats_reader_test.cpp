@@ -60,5 +60,19 @@ TEST_F(StatsReaderTest, AGaugeThatFallsHasNoRate) {
   EXPECT_GT(reader_.per_second(Counter::rx_packets), 0);
 }
 
+TEST_F(StatsReaderTest, FlowsAreThoseOfAllWorkersNow) {
+  EXPECT_EQ(reader_.flows(0), std::nullopt) << "nobody knows yet";
+  stats_of(header(), WorkerId{0}).flows[0].store(4'000'000'000);
+  stats_of(header(), WorkerId{1}).flows[0].store(2'000'000'000);
+  reader_.sample(header());
+  EXPECT_EQ(reader_.flows(0), 6'000'000'000U);
+  EXPECT_EQ(reader_.flows(1), std::nullopt) << "beyond the region: it is not counted";
+  stats_of(header(), WorkerId{0}).flows[0].store(0);
+  reader_.sample(header());
+  EXPECT_EQ(reader_.flows(0), 2'000'000'000U);
+  reader_.reset();
+  EXPECT_EQ(reader_.flows(0), std::nullopt);
+}
+
 }  // namespace
 }  // namespace guideway::controlplane

@@ -27,15 +27,15 @@ Traffic     12 pkt/s in, 10 pkt/s out, 2.0 pkt/s drop_unserved
 web  203.0.113.10:80 tcp    announced      10 pkt/s  5.1 kbit/s
 web  [2001:db8::10]:80 tcp  not announced   0 pkt/s     0 bit/s  the configuration says never
   pool web   gue   65521 slots   health check http   3 of 3 backends usable
-      BACKEND            WEIGHT  SLOTS   SHARE     DUE  STATE  SINCE    PACKETS        BITS  REASON
-  ->  b1 10.1.0.11            1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
-  ->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
-  ->  b3 2001:db8:1::13       1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+      BACKEND            WEIGHT  SLOTS   SHARE     DUE  STATE  SINCE    PACKETS        BITS  KNOWN  REASON
+  ->  b1 10.1.0.11            1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s      7  status 200
+  ->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s      7  status 200
+  ->  b3 2001:db8:1::13       1  16380  25.0 %  25.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s      7  status 200
 
 dns  203.0.113.53:53 udp  announced  18 Mpkt/s  71 Gbit/s
   pool resolvers   ipip   4093 slots   health check none   1 of 1 backends usable
-      BACKEND       WEIGHT  SLOTS    SHARE      DUE  STATE  SINCE    PACKETS        BITS  REASON
-  ->  b1 10.1.0.53       1   4093  100.0 %  100.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s  status 200
+      BACKEND       WEIGHT  SLOTS    SHARE      DUE  STATE  SINCE    PACKETS        BITS  KNOWN  REASON
+  ->  b1 10.1.0.53       1   4093  100.0 %  100.0 %  up      1m1s  2.5 pkt/s  1.3 kbit/s      7  status 200
 )");
   EXPECT_TRUE(problems_in(good_status()).empty());
 }
@@ -51,6 +51,20 @@ TEST(RenderStatus, WhatTheFileSaysBeyondTheUsual) {
 web  [2001:db8::10]:80 quic  not announced   0 pkt/s     0 bit/s  echo healthy, no_backend reject; the configuration says never
   pool web   gre, dscp 46, oversize fragment-inner   65521 slots   health check http   3 of 3 backends usable
 )");
+}
+
+TEST(RenderStatus, SlotsOfAPoolThatChangedLately) {
+  Json status = good_status();
+  status["pools"][0]["unsettled_slots"] = 1200;
+  EXPECT_NE(rendered(status).find("gue   65521 slots (1200 unsettled)   health"), std::string::npos);
+  status["pools"][0]["crowded_slots"] = 3;
+  EXPECT_NE(rendered(status).find("gue   65521 slots (1200 unsettled, 3 crowded)   health"), std::string::npos);
+}
+
+TEST(RenderStatus, NobodyKnowsTheFlowsWithoutADataPlane) {
+  Json status = good_status();
+  status["pools"][0]["backends"][0]["flows"] = nullptr;
+  EXPECT_NE(rendered(status).find("1.3 kbit/s      ?  status 200"), std::string::npos);
 }
 
 TEST(RenderStatus, BackendsInEveryState) {
@@ -69,10 +83,10 @@ TEST(RenderStatus, BackendsInEveryState) {
   const std::string text = rendered(status);
   EXPECT_EQ(
       text.substr(text.find("      BACKEND")),
-      R"(      BACKEND                 WEIGHT  SLOTS    SHARE      DUE  STATE    SINCE    PACKETS        BITS  REASON
-  ->  b1 10.1.0.11       6 (file: 1)  65521  100.0 %  100.0 %  up        1m1s  2.5 pkt/s  1.3 kbit/s  status 200
-  ->  b2 10.1.0.12                 2      0    0.0 %    0.0 %  drained   1m1s  2.5 pkt/s  1.3 kbit/s  kernel update
-  ->  b3 2001:db8:1::13            1      0    0.0 %    0.0 %  down      1m1s  2.5 pkt/s  1.3 kbit/s  connection refused
+      R"(      BACKEND                 WEIGHT  SLOTS    SHARE      DUE  STATE    SINCE    PACKETS        BITS  KNOWN  REASON
+  ->  b1 10.1.0.11       6 (file: 1)  65521  100.0 %  100.0 %  up        1m1s  2.5 pkt/s  1.3 kbit/s      7  status 200
+  ->  b2 10.1.0.12                 2      0    0.0 %    0.0 %  drained   1m1s  2.5 pkt/s  1.3 kbit/s      7  kernel update
+  ->  b3 2001:db8:1::13            1      0    0.0 %    0.0 %  down      1m1s  2.5 pkt/s  1.3 kbit/s      7  connection refused
 )");
 }
 
