@@ -16,6 +16,12 @@ using std::chrono::system_clock;
 
 constexpr std::chrono::seconds kStatsInterval{1};
 constexpr std::chrono::seconds kOfferAgain{1};
+// The wall clock may be set meanwhile: it is looked at as often as this while a deadline is awaited.
+constexpr std::chrono::minutes kDeadlineWaitMax{1};
+
+std::chrono::sys_time<std::chrono::milliseconds> wall_now() {
+  return std::chrono::floor<std::chrono::milliseconds>(system_clock::now());
+}
 
 std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
   std::vector<std::string> warnings;
@@ -23,6 +29,15 @@ std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
     if (diagnostic.severity == config::Severity::warning)
       warnings.push_back(fmt::format("{}:{}: {}", diagnostic.file, diagnostic.line, diagnostic.message));
   return warnings;
+}
+
+std::string drain_reason(const Intent& intent, BackendState state) {
+  std::string reason = "drained by an operator";
+  if (intent.deadline && state == BackendState::removed)
+    reason += ", and removed at the deadline " + to_utc_text(*intent.deadline);
+  else if (intent.deadline)
+    reason += ", to be removed at " + to_utc_text(*intent.deadline);
+  return intent.reason.empty() ? reason : reason + ": " + intent.reason;
 }
 
 bool same_memory(const Descriptor& a, const Descriptor& b) {
@@ -62,6 +77,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       stats_timer_(loop, [this] { sample_stats(); }),
       offer_timer_(loop, [this] { offer_tables(); }),
       settle_timer_(loop, [this] { publisher_.request(); }),
+      deadline_timer_(loop, [this] { publisher_.request(); }),
       link_(
           loop, config_->control.run_dir + "/dataplane.sock", [this] { connected(); },
           [this] {
@@ -157,7 +173,8 @@ void ControlPlane::await_first_checks() {
 DesiredTables ControlPlane::decide_now() {
   await_first_checks();
   desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
-                     waiting_pools_, vip_indices_, backend_indices_});
+                     waiting_pools_, vip_indices_, backend_indices_, wall_now()});
+  await_deadlines();
   note_states();
   // Without a segment to publish to nothing of this comes into force, and health is not known yet.
   if (publisher_.writer() != nullptr) remember_eras();
@@ -166,7 +183,7 @@ DesiredTables ControlPlane::decide_now() {
 
 // Each pool's weights begin an era if they are new; the eras before make its slot history.
 void ControlPlane::remember_eras() {
-  const EraTime now = std::chrono::floor<std::chrono::milliseconds>(system_clock::now());
+  const EraTime now = wall_now();
   std::vector<std::string> names;
   for (std::size_t p = 0; p < config_->pools.size(); p++) {
     DesiredPool& pool = desired_.tables.pools[p];
@@ -186,6 +203,24 @@ void ControlPlane::remember_eras() {
   if (const auto next = eras_.next_change(now)) settle_timer_.start(*next - now);
 }
 
+void ControlPlane::await_deadlines() {
+  const Deadline now = wall_now();
+  std::optional<std::chrono::milliseconds> wait;
+  for (const auto& [backend, intent] : intents_)
+    if (intent.drained && intent.deadline && *intent.deadline > now)
+      wait = std::min(wait.value_or(kDeadlineWaitMax), *intent.deadline - now);
+  deadline_timer_.stop();
+  if (wait) deadline_timer_.start(*wait);
+}
+
+std::set<BackendKey> ControlPlane::removed_backends() const {
+  std::set<BackendKey> removed;
+  for (const config::Pool& pool : config_->pools)
+    for (const config::Backend& backend : pool.backends)
+      if (intent_of({pool.name, backend.name}).removes(wall_now())) removed.insert({pool.name, backend.address});
+  return removed;
+}
+
 void ControlPlane::note_states() {
   const WallTime now = system_clock::now();
   std::map<BackendName, StateSince> states;
@@ -199,7 +234,8 @@ void ControlPlane::note_states() {
       if (known != states_.end() && !same)
         log(Level::info, "backend {} {}: {}", to_text(name), to_text(state),
             state_reason(pool, pool.backends[b], state));
-      states.emplace(name, same ? known->second : StateSince{state, now});
+      const WallTime begun = state == BackendState::removed ? WallTime(*intent_of(name).deadline) : now;
+      states.emplace(name, same ? known->second : StateSince{state, begun});
     }
   }
   states_ = std::move(states);
@@ -211,10 +247,9 @@ std::string ControlPlane::state_reason(const config::Pool& pool, const config::B
   std::string last_result = check == nullptr ? "no health check" : health_.last_result({backend.address, check->name});
   std::string trouble = next_hops_.trouble(backend.address);
   switch (state) {
-    case BackendState::drained: {
-      const Intent intent = intent_of({pool.name, backend.name});
-      return intent.reason.empty() ? "drained by an operator" : "drained by an operator: " + intent.reason;
-    }
+    case BackendState::drained:
+    case BackendState::removed:
+      return drain_reason(intent_of({pool.name, backend.name}), state);
     case BackendState::unreachable:
       return trouble.empty() ? "it is behind a gateway, and l2dsr needs it on the link of the port" : trouble;
     case BackendState::up:
@@ -289,7 +324,7 @@ void ControlPlane::take_or_create_tables() {
 void ControlPlane::inherit_from_live() {
   const TablesView* view = live_.view(*publisher_.writer());
   if (view == nullptr) return;
-  const Inheritance inheritance = inherit(*view, *config_);
+  const Inheritance inheritance = inherit(*view, *config_, removed_backends());
   vip_indices_ = {};
   backend_indices_ = {};
   for (const auto& [key, index] : inheritance.vip_indices) vip_indices_.recover(key, index);

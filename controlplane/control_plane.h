@@ -79,6 +79,8 @@ class ControlPlane {
   void follow_config();
   DesiredTables decide_now();
   void remember_eras();
+  void await_deadlines();
+  std::set<BackendKey> removed_backends() const;
   void await_first_checks();
   void note_states();
   void note_announcements();
@@ -127,7 +129,8 @@ class ControlPlane {
   std::string offer_error_;
   Timer stats_timer_;
   Timer offer_timer_;
-  Timer settle_timer_;  // when the next era is forgotten
+  Timer settle_timer_;    // when the next era is forgotten
+  Timer deadline_timer_;  // when the next drain is over
   DataplaneLink link_;
 };
 

@@ -22,7 +22,7 @@ const Egress* egress_of(const Facts& facts, const config::Pool& pool, const conf
 
 BackendState state_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
                       const Intent& intent) {
-  if (intent.drained) return BackendState::drained;
+  if (intent.drained) return intent.removes(facts.now) ? BackendState::removed : BackendState::drained;
   switch (health_of(facts, pool, backend)) {
     case Health::down:
       return BackendState::down;
@@ -45,7 +45,7 @@ BackendNow known_of(const Facts& facts, const config::Pool& pool, const config::
                     const BackendDecision& decision) {
   BackendNow now;
   now.weight = decision.weight;
-  now.alive = health_of(facts, pool, backend) != Health::down;
+  now.alive = health_of(facts, pool, backend) != Health::down && decision.state != BackendState::removed;
   now.stats_index = facts.backend_indices.at({pool.name, backend.address});
   if (const Egress* egress = egress_of(facts, pool, backend); egress != nullptr) now.egress = *egress;
   return now;
@@ -63,6 +63,8 @@ const char* to_text(BackendState state) {
       return "unknown";
     case BackendState::drained:
       return "drained";
+    case BackendState::removed:
+      return "removed";
     case BackendState::unreachable:
       return "unreachable";
   }

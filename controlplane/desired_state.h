@@ -54,9 +54,10 @@ struct Facts {
   const std::set<std::string>& waiting;          // pools that take no flows before all their backends were checked
   const StatsIndices<ServiceKey>& vip_indices;
   const StatsIndices<BackendKey>& backend_indices;
+  Deadline now;  // drains with an earlier deadline are over
 };
 
-enum class BackendState { up, down, unknown, drained, unreachable };
+enum class BackendState { up, down, unknown, drained, removed, unreachable };
 const char* to_text(BackendState state);
 
 struct BackendDecision {

@@ -18,6 +18,7 @@ std::string to_json_text(const Intents& intents) {
   for (const auto& [backend, intent] : intents) {
     json entry = {{"pool", backend.pool}, {"backend", backend.name}, {"reason", intent.reason}};
     if (intent.drained) entry["drained"] = true;
+    if (intent.deadline) entry["deadline_ms"] = intent.deadline->time_since_epoch().count();
     if (intent.weight) entry["weight"] = *intent.weight;
     list.push_back(std::move(entry));
   }
@@ -33,6 +34,8 @@ Intents parse(const std::string& text) {
   for (const json& entry : document.at("intents")) {
     Intent intent;
     intent.drained = entry.value("drained", false);
+    if (entry.contains("deadline_ms"))
+      intent.deadline = Deadline(std::chrono::milliseconds(entry.at("deadline_ms").get<std::int64_t>()));
     if (entry.contains("weight")) {
       const auto weight = entry.at("weight").get<std::int64_t>();
       if (weight < 0 || weight > 65535) throw std::runtime_error("a weight is not within 0…65535");

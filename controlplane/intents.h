@@ -1,4 +1,5 @@
-// What operators decided about backends, beside the configuration: drained, or another weight. Intents outlive the
+// What operators decided about backends, beside the configuration: drained, for ever or until a deadline, or another
+// weight. Intents outlive the
 // control plane: they are kept in a file of their own, replaced as a whole (written aside, synced, renamed), so that a
 // crash at any moment leaves either the old or the new ones.
 //
@@ -6,6 +7,7 @@
 // Thread-safety: one thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,11 +24,16 @@ inline std::string to_text(const BackendName& backend) {
   return backend.pool + "/" + backend.name;
 }
 
+// Of wall time, which goes on while this program or the host is off.
+using Deadline = std::chrono::sys_time<std::chrono::milliseconds>;
+
 struct Intent {
   bool drained = false;
+  std::optional<Deadline> deadline{};   // of the drain: then it is removed, and loses the connections it still has
   std::optional<std::uint16_t> weight;  // in place of the configured one
   std::string reason;                   // the operator's words
   bool empty() const { return !drained && !weight; }
+  bool removes(Deadline now) const { return drained && deadline && *deadline <= now; }
   friend bool operator==(const Intent&, const Intent&) = default;
 };
 using Intents = std::map<BackendName, Intent>;

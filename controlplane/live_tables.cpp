@@ -26,15 +26,17 @@ bool has_whole_source(const BackendRecord& record) {
   return record.encap != Encap::l2dsr && record.source_entropy == Be32{};
 }
 
-void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool, Inheritance& out) {
+void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool,
+                  const std::set<BackendKey>& removed, Inheritance& out) {
   const std::vector<std::uint32_t> slots = LiveTables::owned_slots(live);
   const config::HealthCheck* check = health_check_of(config, pool);
   for (std::uint32_t b = 0; b < live.backend_count; b++) {
     const BackendRecord& record = live.backends[b];
     out.backend_indices.emplace(BackendKey{pool.name, record.address}, record.stats_index);
     const bool alive = (record.flags & kBackendAlive) != 0;
-    if (check != nullptr && (slots[b] > 0 || !alive))
-      out.health.emplace(HealthTarget{record.address, check->name}, alive ? Health::up : Health::down);
+    const bool down = !alive && !removed.contains({pool.name, record.address});
+    if (check != nullptr && (slots[b] > 0 || down))
+      out.health.emplace(HealthTarget{record.address, check->name}, down ? Health::down : Health::up);
     if ((record.flags & kBackendReachable) == 0) continue;
     if (has_whole_source(record))
       out.egress.insert_or_assign(record.address, egress_of(record));
@@ -93,12 +95,12 @@ std::uint64_t LiveTables::owners_digest(const PoolView& pool) {
   return XXH3_64bits(owners.data(), owners.size() * sizeof(SlotEntry));
 }
 
-Inheritance inherit(const TablesView& view, const config::Config& config) {
+Inheritance inherit(const TablesView& view, const config::Config& config, const std::set<BackendKey>& removed) {
   Inheritance inheritance;
   for (const VipRecord& vip : view.vips) inheritance.vip_indices.emplace(service_of(vip), vip.stats_index);
   for (const auto& [live, pool] : match_pools(view, config))
     if (const PoolView* found = pool_view(view, static_cast<PoolId>(live)); found != nullptr)
-      inherit_pool(*found, config, *pool, inheritance);
+      inherit_pool(*found, config, *pool, removed, inheritance);
   return inheritance;
 }
 

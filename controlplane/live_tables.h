@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "common/shm/tables_writer.h"
@@ -43,6 +44,7 @@ struct Inheritance {
   std::map<HealthTarget, Health> health;  // of those that owned slots, and those that were down
   std::map<IpAddress, Egress> egress;
 };
-Inheritance inherit(const TablesView& view, const config::Config& config);
+// `removed`: backends that are not alive because operators said so, whatever their health.
+Inheritance inherit(const TablesView& view, const config::Config& config, const std::set<BackendKey>& removed);
 
 }  // namespace guideway::controlplane

@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kReasonBytesMax = 256;
+constexpr std::int64_t kDeadlineSecondsMax = std::int64_t{30} * 86400;
 
 // A request that cannot be answered: becomes {"error": what()}.
 struct RequestError : std::runtime_error {
@@ -107,12 +108,23 @@ Place find_backend(const config::Config& config, const BackendName& name) {
   throw RequestError(404, fmt::format("there is no pool \"{}\"", name.pool));
 }
 
+std::optional<Deadline> deadline_member(const json& object) {
+  const auto found = object.find("deadline_s");
+  if (found == object.end()) return std::nullopt;
+  if (!found->is_number_integer() || *found < 1 || *found > kDeadlineSecondsMax)
+    throw RequestError(400, fmt::format("\"deadline_s\" must be a number within 1…{}", kDeadlineSecondsMax));
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  return now + std::chrono::seconds(found->get<std::int64_t>());
+}
+
 Intent changed(Intent intent, const std::string& verb, const json& body) {
   if (verb == "drain") {
     intent.drained = true;
+    intent.deadline = deadline_member(body);
     intent.reason = reason_member(body);
   } else if (verb == "undrain") {
     intent.drained = false;
+    intent.deadline.reset();
     if (!intent.weight) intent.reason.clear();
   } else if (verb == "weight") {
     const bool undo = member(body, "weight", "a number within 0…65535 or null").is_null();
@@ -122,6 +134,14 @@ Intent changed(Intent intent, const std::string& verb, const json& body) {
     throw RequestError(404, fmt::format("a backend cannot \"{}\"; it can drain, undrain, weight", verb));
   }
   return intent;
+}
+
+Response show_backend(ControlPlane& control_plane, const BackendName& name) {
+  const Place place = find_backend(control_plane.config(), name);
+  json answer = backend_status(control_plane, place.pool, place.backend);
+  answer["pool"] = name.pool;
+  answer["generation"] = number(control_plane.published());
+  return make_response(200, answer);
 }
 
 Response change_backend(ControlPlane& control_plane, const BackendName& name, const std::string& verb,
@@ -134,11 +154,7 @@ Response change_backend(ControlPlane& control_plane, const BackendName& name, co
     throw RequestError(500, fmt::format("nothing was changed: {}", error.what()));
   }
   log(Level::info, "operator: {} {}{}{}", verb, to_text(name), intent.reason.empty() ? "" : ": ", intent.reason);
-  const Place place = find_backend(control_plane.config(), name);
-  json answer = backend_status(control_plane, place.pool, place.backend);
-  answer["pool"] = name.pool;
-  answer["generation"] = number(control_plane.published());
-  return make_response(200, answer);
+  return show_backend(control_plane, name);
 }
 
 // ---- the rest ------------------------------------------------------------------------------------------------------
@@ -181,6 +197,10 @@ Response route(ControlPlane& control_plane, const Request& request) {
     if (path.size() == 3 && path[2] == "reload") {
       want_method(request, Method::post);
       return reload(control_plane);
+    }
+    if (path.size() == 5 && path[2] == "backends") {
+      want_method(request, Method::get);
+      return show_backend(control_plane, {path[3], path[4]});
     }
     if (path.size() == 6 && path[2] == "backends") {
       want_method(request, Method::post);

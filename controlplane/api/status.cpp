@@ -211,6 +211,15 @@ json next_hop_of(const ControlPlane& control_plane, std::size_t pool, std::size_
           {"path_mtu_bytes", egress.path_mtu_bytes}};
 }
 
+// When a drain ends in removal, and how long that is from now.
+void add_deadline(json& to, const Intent& intent) {
+  to["deadline"] = to["remaining_s"] = nullptr;
+  if (!intent.deadline) return;
+  const auto left = *intent.deadline - std::chrono::system_clock::now();
+  to["deadline"] = to_utc_text(*intent.deadline);
+  to["remaining_s"] = std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(left).count(), 0);
+}
+
 json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size_t backend, std::uint32_t slots) {
   const config::Pool& of = control_plane.config().pools[pool];
   const config::Backend& configured = of.backends[backend];
@@ -236,6 +245,7 @@ json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size
   const std::uint32_t stats_index = control_plane.backend_indices().at({of.name, configured.address});
   const auto flows = control_plane.stats().flows(stats_index);
   status["flows"] = flows ? json(*flows) : json();
+  add_deadline(status, intent);
   add_traffic(status, control_plane.stats().backend(stats_index));
   return status;
 }

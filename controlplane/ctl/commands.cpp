@@ -2,15 +2,20 @@
 
 #include <cstdio>
 #include <ctime>
+#include <thread>
 
 #include "common/config/load.h"
+#include "common/config/words.h"
 #include "common/net/address_text.h"
+#include "controlplane/ctl/drain_watch.h"
 #include "controlplane/ctl/render.h"
 
 namespace guideway::ctl {
 namespace {
 
 constexpr const char* kStatusPath = "/api/v1/status";
+constexpr std::chrono::seconds kLookAgain{1};
+constexpr int kUnansweredMax = 30;  // a control plane that is restarted meanwhile comes back
 
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -27,16 +32,74 @@ const Json& backend_in(const Json& status, const BackendName& wanted) {
   throw UsageError("backend " + wanted.pool + "/" + wanted.name + " is gone");
 }
 
+std::string path_of(const BackendName& backend) {
+  return "/api/v1/backends/" + backend.pool + "/" + backend.name;
+}
+
+struct Change {
+  BackendName backend;
+  Json before, after;
+};
+
+Change make_change(const ApiClient& api, const std::string& argument, const std::string& verb, const Json& body) {
+  const Json status = api.get(kStatusPath);
+  const BackendName backend = find_backend(status, argument);
+  return {backend, backend_in(status, backend), api.post(path_of(backend) + "/" + verb, body)};
+}
+
 Exit change(const ApiClient& api, const std::string& argument, const std::string& verb, const Json& body,
             const Output& output) {
-  const Json before = api.get(kStatusPath);
-  const BackendName backend = find_backend(before, argument);
-  const Json after = api.post("/api/v1/backends/" + backend.pool + "/" + backend.name + "/" + verb, body);
+  const Change made = make_change(api, argument, verb, body);
   if (output.json)
-    print(after);
+    print(made.after);
   else
-    print(render_change(backend_in(before, backend), after));
+    print(render_change(made.before, made.after));
   return Exit::ok;
+}
+
+// ---- waiting for a drain -------------------------------------------------------------------------------------------
+
+void print_progress(const std::string& line, const Output& output) {
+  if (output.json) return;
+  print(output.overwrites ? "\r" + config::printable(line) + "\033[K" : config::printable(line) + "\n");
+  std::fflush(stdout);
+}
+
+// None: no answer this time.
+std::optional<Json> look_at(const ApiClient& api, const BackendName& backend, int& unanswered) {
+  try {
+    Json answer = api.get(path_of(backend));
+    unanswered = 0;
+    return answer;
+  } catch (const Unreachable&) {
+    if (++unanswered > kUnansweredMax) throw;
+    return std::nullopt;
+  }
+}
+
+Exit exit_of(const DrainWatch& watch) {
+  if (watch.outcome() == DrainWatch::Outcome::undrained) return Exit::failed;
+  return watch.may_have_cut() ? Exit::cut : Exit::ok;
+}
+
+Exit wait_for_drain(const ApiClient& api, const BackendName& backend, const Output& output) {
+  DrainWatch watch;
+  int unanswered = 0;
+  for (;; std::this_thread::sleep_for(kLookAgain)) {
+    const std::optional<Json> seen = look_at(api, backend, unanswered);
+    if (!seen) {
+      print_progress("guideway-controlplane gives no answer; the drain goes on, and so does the waiting", output);
+      continue;
+    }
+    watch.see(*seen, std::chrono::steady_clock::now());
+    print_progress(watch.progress(), output);
+    if (watch.outcome() == DrainWatch::Outcome::going_on) continue;
+    if (output.json)
+      print(*seen);
+    else
+      print((output.overwrites ? "\n" : "") + config::printable(watch.conclusion()) + "\n");
+    return exit_of(watch);
+  }
 }
 
 std::string checked_address(const std::string& text) {
@@ -89,8 +152,13 @@ Exit explain(const ApiClient& api, const FlowArguments& flow, const Output& outp
   return Exit::ok;
 }
 
-Exit drain(const ApiClient& api, const std::string& backend, const std::string& reason, const Output& output) {
-  return change(api, backend, "drain", {{"reason", reason}}, output);
+Exit drain(const ApiClient& api, const std::string& backend, const DrainArguments& arguments, const Output& output) {
+  Json body{{"reason", arguments.reason}};
+  if (arguments.deadline) body["deadline_s"] = arguments.deadline->count();
+  if (!arguments.wait) return change(api, backend, "drain", body, output);
+  const Change made = make_change(api, backend, "drain", body);
+  if (!output.json) print(render_change(made.before, made.after) + "Waiting; Ctrl-C leaves the drain in force.\n");
+  return wait_for_drain(api, made.backend, output);
 }
 
 Exit undrain(const ApiClient& api, const std::string& backend, const Output& output) {

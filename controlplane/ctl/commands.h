@@ -2,6 +2,7 @@
 // (api_client.h, UsageError) and becomes one sentence on stderr in main().
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -12,7 +13,7 @@
 
 namespace guideway::ctl {
 
-enum class Exit : int { ok = 0, failed = 1, usage = 2, degraded = 3, unreachable = 4 };
+enum class Exit : int { ok = 0, failed = 1, usage = 2, degraded = 3, unreachable = 4, cut = 5 };
 
 // The operator asked for what does not exist.
 struct UsageError : std::runtime_error {
@@ -21,6 +22,7 @@ struct UsageError : std::runtime_error {
 
 struct Output {
   bool json = false;
+  bool overwrites = false;  // stdout is a terminal, where the last line can be replaced
   Style style;
 };
 
@@ -42,7 +44,13 @@ BackendName find_backend(const nlohmann::json& status, const std::string& argume
 Exit check(const std::string& file, const Output& output);
 Exit status(const ApiClient& api, bool exit_degraded, const Output& output);
 Exit explain(const ApiClient& api, const FlowArguments& flow, const Output& output);
-Exit drain(const ApiClient& api, const std::string& backend, const std::string& reason, const Output& output);
+// With `wait`: returns when the backend has no flows any more, or at its deadline (`cut` if it may still have had any).
+struct DrainArguments {
+  std::string reason;
+  std::optional<std::chrono::seconds> deadline;
+  bool wait = false;
+};
+Exit drain(const ApiClient& api, const std::string& backend, const DrainArguments& arguments, const Output& output);
 Exit undrain(const ApiClient& api, const std::string& backend, const Output& output);
 // No weight: the file's again.
 Exit weight(const ApiClient& api, const std::string& backend, std::optional<std::uint16_t> weight,

@@ -9,6 +9,7 @@
 #include <exception>
 #include <functional>
 
+#include "common/config/kinds.h"
 #include "common/config/load.h"
 #include "common/config/words.h"
 #include "controlplane/ctl/commands.h"
@@ -26,7 +27,11 @@ struct Arguments {
   std::string backend;
   std::string weight;
   std::string reason;
+  std::string deadline;
+  bool wait = false;
 };
+
+constexpr std::chrono::hours kDeadlineMax{30 * 24};  // as the API
 
 Exit fail(Exit exit, const std::string& sentence) {
   std::fprintf(stderr, "guidewayctl: %s\n", config::printable(sentence).c_str());
@@ -36,7 +41,8 @@ Exit fail(Exit exit, const std::string& sentence) {
 Output output_of(const Arguments& arguments) {
   const char* no_color = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): there is one thread
   const bool wanted = no_color == nullptr || *no_color == '\0';
-  return {arguments.json, {wanted && ::isatty(STDOUT_FILENO) == 1}};
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  return {arguments.json, terminal, {wanted && terminal}};
 }
 
 ApiClient client_of(const Arguments& arguments) {
@@ -58,6 +64,16 @@ std::optional<std::uint16_t> weight_of(const std::string& text) {
     throw UsageError("a weight is a number from 0 to 65535, or \"file\" for the file's own, not " +
                      config::in_quotes(text));
   return weight;
+}
+
+// As a duration in the configuration file.
+std::optional<std::chrono::seconds> deadline_of(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const config::Value value{text, {}};
+  config::Review review("");
+  const auto time = config::duration_in({value, "--deadline", review}, std::chrono::seconds(1), kDeadlineMax);
+  if (!time) throw UsageError(std::move(review).in_order_of_the_file().front().message);
+  return std::chrono::ceil<std::chrono::seconds>(*time);
 }
 
 void add_backend(CLI::App* command, Arguments& arguments) {
@@ -103,10 +119,13 @@ void declare(CLI::App& app, Arguments& arguments, std::function<Exit()>& run) {
                 [&] { return explain(client_of(a), a.flow, output_of(a)); });
   add_flow(sub, a.flow);
 
-  sub = command("drain", "Give a backend no new flows",
-                [&] { return drain(client_of(a), a.backend, a.reason, output_of(a)); });
+  sub = command("drain", "Give a backend no new flows", [&] {
+    return drain(client_of(a), a.backend, {a.reason, deadline_of(a.deadline), a.wait}, output_of(a));
+  });
   add_backend(sub, a);
   add_reason(sub, a);
+  sub->add_option("--deadline", a.deadline, "Take it out of the tables so long from now (90s, 30m, 2h)");
+  sub->add_flag("--wait", a.wait, "Return when no flow is left; exit with 5 if the deadline may have cut some");
 
   sub = command("undrain", "Give a drained backend new flows again",
                 [&] { return undrain(client_of(a), a.backend, output_of(a)); });
@@ -136,7 +155,8 @@ std::string unknown_command(const CLI::App& app) {
 Exit run_command(int argc, char** argv) {
   CLI::App app("guidewayctl: look at a Guideway load balancer, and change what it does.");
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (status --check), 4 the control plane is unreachable");
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (status --check), 4 the control plane is unreachable,\n"
+      "  5 a deadline may have cut flows (drain --wait)");
   Arguments arguments;
   std::function<Exit()> run;
   declare(app, arguments, run);

@@ -1,10 +1,27 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/config/words.h"
+#include "controlplane/ctl/figures.h"
 #include "controlplane/ctl/render.h"
 
 namespace guideway::ctl {
 namespace {
+
+// The arguments that make a backend as it was.
+std::string drain_arguments(const Json& before, const std::string& backend) {
+  if (!before.at("drained").get<bool>()) return "undrain " + backend;
+  if (before.at("remaining_s").is_null()) return "drain " + backend;
+  return fmt::format("drain {} --deadline {}s", backend, std::max(before.at("remaining_s").get<std::int64_t>(), 1L));
+}
+
+std::string drain_text(const Json& after) {
+  if (!after.at("drained").get<bool>()) return "no longer drained, takes new flows when healthy";
+  if (after.at("deadline").is_null()) return "drained, takes no new flow";
+  return fmt::format("drained, takes no new flow, and is removed in {} at {}",
+                     age(after.at("remaining_s").get<std::int64_t>()), after.at("deadline").get<std::string>());
+}
 
 std::string weight_argument(const Json& override) {
   return override.is_null() ? "file" : std::to_string(override.get<std::uint32_t>());
@@ -14,14 +31,12 @@ std::string weight_argument(const Json& override) {
 
 std::string render_change(const Json& before, const Json& after) {
   const std::string backend = after.at("pool").get<std::string>() + "/" + after.at("name").get<std::string>();
-  const bool was_drained = before.at("drained").get<bool>();
-  const bool is_drained = after.at("drained").get<bool>();
   const auto generation = after.at("generation").get<std::uint64_t>();
   std::string out;
   std::string undo;
-  if (was_drained != is_drained) {
-    out = is_drained ? "drained, takes no new flow" : "no longer drained, takes new flows when healthy";
-    undo = is_drained ? "undrain " + backend : "drain " + backend;
+  if (before.at("drained") != after.at("drained") || before.at("deadline") != after.at("deadline")) {
+    out = drain_text(after);
+    undo = drain_arguments(before, backend);
   } else if (before.at("weight_override") != after.at("weight_override")) {
     const auto weight_of = [](const Json& b) {
       return b.at("weight_override").is_null() ? b.at("weight") : b.at("weight_override");

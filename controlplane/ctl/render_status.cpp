@@ -62,7 +62,8 @@ bool is_up(const Json& backend) {
 
 std::string reason_of(const Json& backend) {
   const std::string intent = text_of(backend, "intent_reason");
-  return intent.empty() ? text_of(backend, "reason") : intent;
+  const bool has_deadline = !backend.at("deadline").is_null();
+  return intent.empty() || has_deadline ? text_of(backend, "reason") : intent;
 }
 
 // None without a data plane.

@@ -51,6 +51,22 @@ undrain_brings_it_back() {
   shares_are web4
 }
 
+b2_of_web4() { status ".pools[] | select(.name == \"web4\").backends[] | select(.name == \"b2\").$1"; }
+
+a_drain_ends_at_its_deadline() {
+  local before
+  lab_ctl drain web4/b2 --deadline 2s --wait || [ $? -eq 5 ] || fail "the drain failed"
+  [ "$(b2_of_web4 state)" = removed ] || fail "b2 is $(b2_of_web4 state)"
+  sleep 1.5 # until the status has counted what came before
+  before=$(b2_of_web4 packets)
+  load "$LAB_VIP4" --requests 1000
+  sleep 1.5
+  echo "packets to b2: $before at the deadline, $(b2_of_web4 packets) now"
+  [ "$(b2_of_web4 packets)" -eq "$before" ]
+  lab_ctl undrain web4/b2
+  [ "$(b2_of_web4 state)" = up ] || fail "b2 is $(b2_of_web4 state)"
+}
+
 weight_changes_the_share() {
   lab_ctl weight web4/b1 6
   sleep 0.1
@@ -87,5 +103,5 @@ a_good_file_is_taken_up_under_load() {
 begin
 cases guideway_serves_both_vips no_failure_once_a_dead_backend_was_due_to_be_detected \
   a_backend_that_is_back_takes_its_share_without_a_failure drain_sends_no_new_flow_and_fails_none \
-  undrain_brings_it_back weight_changes_the_share a_bad_file_is_refused_with_its_line_and_touches_nothing \
+  undrain_brings_it_back a_drain_ends_at_its_deadline weight_changes_the_share a_bad_file_is_refused_with_its_line_and_touches_nothing \
   a_good_file_is_taken_up_under_load every_packet_is_accounted_for

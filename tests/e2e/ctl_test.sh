@@ -62,7 +62,7 @@ holds() {
 live() { holds "$1" "$2" "$3" --config "$work/guideway.toml" "${@:4}"; }
 
 sed 's,198.18.0.0/24,198.18.0.1/24,' "$work/guideway.toml" >"$work/bad.toml"
-echo 1..26
+echo 1..34
 holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
 holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
 holds 'check names the fix' 1 'address "198.18.0.1/24" has bits set behind its prefix; write 198.18.0.0/24' \
@@ -73,6 +73,8 @@ live 'version needs none' 0 'guideway-controlplane is not running' version
 holds 'no command' 2 'see: guidewayctl --help'
 holds 'unknown command' 2 'did you mean "drain"' drian web/b1
 holds 'missing argument' 2 'BACKEND is required' drain
+holds 'a deadline without a unit' 2 '--deadline has no unit; write ms, s, m or h behind' drain web/b1 --deadline 30
+holds 'a deadline out of range' 2 '--deadline must be between 1s and 2592000s, not 0s' drain web/b1 --deadline 0s
 holds 'weight out of range' 2 'from 0 to 65535' weight web/b1 65536
 holds 'bad address' 2 'is no IP address' explain tcp 1.2.3 40000 203.0.113.10 80
 
@@ -92,6 +94,12 @@ live 'drain says what it did' 0 '^web/b2: drained.*now drained' drain b2 --reaso
 live 'the reason shows in status' 0 'b2 10.1.0.12 .* drained .* kernel update$' status
 live 'draining twice changes nothing' 0 'nothing to change' drain web/b2
 live 'undrain' 0 '^Undo: guidewayctl drain web/b2$' undrain web/b2
+live 'a deadline' 0 '^web/b2: drained, .* removed in (30m0s|29m59s) at 20' drain web/b2 --deadline 30m --reason disk
+live 'the deadline shows in status' 0 'b2 10.1.0.12 .* drained by an operator, to be removed at 20.*: disk$' status
+live 'undo brings the deadline back' 0 '^Undo: guidewayctl drain web/b2 --deadline 1[78][0-9][0-9]s$' undrain web/b2
+live 'a deadline that cannot be watched' 5 'removed at its deadline; nobody knows' drain web/b2 --deadline 1s --wait
+live 'removed shows in status' 0 'b2 10.1.0.12 .* removed .* removed at the deadline 20' status
+live 'undrain after removal' 0 'no longer drained' undrain web/b2
 live 'weight' 0 '^Undo: guidewayctl weight web/b1 file$' weight web/b1 6
 live 'the weight shows in status' 0 'b1 10.1.0.11  *6 \(file: 1\)' status
 live 'weight back to the file' 0 'weight 1 instead of 6, as the file says' weight web/b1 file

@@ -128,6 +128,11 @@ class ControlPlaneTest : public testing::Test {
   bool state_becomes(std::size_t position, const std::string& state) {
     return wait([&] { return backend(position)["state"] == state; });
   }
+  // What the published generation says of a backend.
+  bool alive(std::size_t position) {
+    const TablesView* view = control_plane_->live_view();
+    return view != nullptr && (view->pools[0].backends[position].flags & kBackendAlive) != 0;
+  }
   bool followed() {
     return wait([&] { return dataplane_->active() == number(control_plane_->published()); });
   }
@@ -164,6 +169,56 @@ TEST_F(ControlPlaneTest, OperatorsDrainAndReweight) {
   EXPECT_EQ(ask(Method::post, "/api/v1/backends/web/b2/weight", R"({"weight": 1})")["weight_effective"], 1);
   EXPECT_NEAR(backend(1)["share"].get<double>(), 0.5, 0.001);
   EXPECT_EQ(ask(Method::post, "/api/v1/backends/web/b2/weight", R"({"weight": null})")["weight_effective"], 3);
+}
+
+TEST_F(ControlPlaneTest, ADrainEndsAtItsDeadline) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  json b2 = ask(Method::post, "/api/v1/backends/web/b2/drain", R"({"reason": "disk swap", "deadline_s": 1})");
+  EXPECT_EQ(b2["state"], "drained");
+  EXPECT_EQ(b2["remaining_s"], 1);
+  EXPECT_EQ(b2["reason"],
+            "drained by an operator, to be removed at " + b2["deadline"].get<std::string>() + ": disk swap");
+  EXPECT_EQ(b2["flows"], 0);
+  EXPECT_TRUE(alive(1));
+  ASSERT_TRUE(wait([&] { return !alive(1); }));
+  b2 = ask(Method::get, "/api/v1/backends/web/b2");
+  EXPECT_EQ(b2["state"], "removed");
+  EXPECT_EQ(b2["remaining_s"], 0);
+  EXPECT_EQ(b2["since"], b2["deadline"]);
+  EXPECT_EQ(b2["reason"],
+            "drained by an operator, and removed at the deadline " + b2["deadline"].get<std::string>() + ": disk swap");
+  EXPECT_EQ(b2["weight_effective"], 0);
+
+  ASSERT_TRUE(followed());
+  const Generation before = control_plane_->published();
+  start();
+  EXPECT_EQ(control_plane_->published(), before) << "a restart changes nothing";
+  EXPECT_EQ(backend(1)["state"], "removed");
+
+  ask(Method::post, "/api/v1/backends/web/b2/undrain");
+  EXPECT_TRUE(alive(1));
+  EXPECT_TRUE(state_becomes(1, "up")) << backend(1);
+  EXPECT_TRUE(backend(1)["deadline"].is_null());
+}
+
+TEST_F(ControlPlaneTest, ADeadlineMovesWithTheNextDrain) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  const char* drain = "/api/v1/backends/web/b2/drain";
+  EXPECT_EQ(ask(Method::post, drain, R"({"deadline_s": 1})")["remaining_s"], 1);
+  EXPECT_EQ(ask(Method::post, drain, R"({"deadline_s": 2592000})")["remaining_s"], 2592000);
+  EXPECT_TRUE(ask(Method::post, drain)["deadline"].is_null());
+  EXPECT_EQ(backend(1)["state"], "drained");
+}
+
+TEST_F(ControlPlaneTest, ADeadlinePassesWhileTheControlPlaneIsOff) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  ask(Method::post, "/api/v1/backends/web/b2/drain", R"({"deadline_s": 1})");
+  ASSERT_TRUE(followed());
+  control_plane_.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  start();
+  EXPECT_EQ(backend(1)["state"], "removed");
+  EXPECT_TRUE(wait([&] { return control_plane_->live_view() != nullptr && !alive(1); }));
 }
 
 TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
@@ -215,6 +270,11 @@ TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
       {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": -1})", 400},
       {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": 1.5})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"reason": "two\nlines"})", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": 0})", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": 2592001})", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": "30m"})", 400},
+      {Method::get, "/api/v1/backends/web/b9", "", 404},
+      {Method::post, "/api/v1/backends/web/b1", "", 405},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(std::string(c.target) + " " + c.body);

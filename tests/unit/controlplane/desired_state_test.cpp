@@ -27,7 +27,7 @@ class DesiredStateTest : public testing::Test {
   }
   DesiredState decide() const {
     return controlplane::decide(
-        {config_, intents_, health_, egress_, behind_gateway_, waiting_, vip_indices_, backend_indices_});
+        {config_, intents_, health_, egress_, behind_gateway_, waiting_, vip_indices_, backend_indices_, now_});
   }
   BackendDecision b1() const { return decide().backends[0][0]; }
   BackendDecision b2() const { return decide().backends[0][1]; }
@@ -41,6 +41,7 @@ class DesiredStateTest : public testing::Test {
   std::set<std::string> waiting_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
+  Deadline now_{std::chrono::hours(500'000)};
 };
 
 TEST_F(DesiredStateTest, HealthyReachableBackendsHaveTheirWeights) {
@@ -79,6 +80,35 @@ TEST_F(DesiredStateTest, WhatStandsInTheWay) {
     EXPECT_EQ(decide().tables.pools[0].backends[0].alive, c.health != Health::down);
     EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 2}));
   }
+}
+
+TEST_F(DesiredStateTest, ADrainWithADeadlineEndsInRemoval) {
+  struct Case {
+    const char* what;
+    std::optional<std::chrono::milliseconds> left;
+    BackendState state;
+    bool alive;
+  };
+  const Case cases[] = {
+      {"no deadline", std::nullopt, BackendState::drained, true},
+      {"before the deadline", std::chrono::milliseconds(1), BackendState::drained, true},
+      {"at the deadline", std::chrono::milliseconds(0), BackendState::removed, false},
+      {"after the deadline", std::chrono::hours(-24), BackendState::removed, false},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    Intent& intent = intents_[{"web", "b1"}];
+    intent.drained = true;
+    intent.deadline = c.left ? std::optional(now_ + *c.left) : std::nullopt;
+    EXPECT_EQ(b1(), (BackendDecision{c.state, 0}));
+    EXPECT_EQ(decide().tables.pools[0].backends[0].alive, c.alive);
+    EXPECT_EQ(b2(), (BackendDecision{BackendState::up, 2}));
+  }
+  health_[{kB1, "tcp"}] = Health::down;
+  EXPECT_EQ(b1().state, BackendState::removed);
+  intents_.clear();
+  health_[{kB1, "tcp"}] = Health::up;
+  EXPECT_EQ(b1(), (BackendDecision{BackendState::up, 1})) << "undrained";
 }
 
 TEST_F(DesiredStateTest, AnOverrideReplacesTheWeightAndZeroIsStillUp) {

@@ -186,7 +186,7 @@ TEST_F(ExplainTest, KnowsOurOwnAddresses) {
 // ---- reading back --------------------------------------------------------------------------------------------------
 
 TEST_F(ExplainTest, ANewControlPlaneReadsTheWaysOutBack) {
-  const Inheritance inherited = inherit(view(), config_);
+  const Inheritance inherited = inherit(view(), config_, {});
   const DesiredTables published = tables_offline(config_);
   for (const DesiredPool& pool : published.pools)
     for (const DesiredBackend& backend : pool.backends) {
@@ -202,7 +202,7 @@ TEST_F(ExplainTest, ANewControlPlaneReadsTheWaysOutBack) {
 
 // What it read back and the configuration say the same again, so nothing is published anew.
 TEST_F(ExplainTest, WhatWasReadBackMakesTheSameTables) {
-  const Inheritance inherited = inherit(view(), config_);
+  const Inheritance inherited = inherit(view(), config_, {});
   std::vector<std::vector<BackendNow>> backends;
   std::uint32_t stats_index = 0;
   for (const config::Pool& pool : config_.pools) {
@@ -216,9 +216,21 @@ TEST_F(ExplainTest, WhatWasReadBackMakesTheSameTables) {
   EXPECT_EQ(writer_->publish(again), shm::PublishResult::unchanged);
 }
 
+TEST_F(ExplainTest, ABackendThatWasRemovedIsNotTakenForDown) {
+  config_.health_checks.push_back({.name = "tcp", .host = ""});
+  config_.pools[0].health_check = 0;
+  DesiredTables tables = tables_offline(config_);
+  tables.pools[0].backends[0].alive = false;
+  tables.pools[0].backends[0].weight = 0;
+  writer_->publish(ImageBuilder().build(tables));
+  const HealthTarget target{*parse_ip("10.0.0.1"), "tcp"};
+  EXPECT_EQ(inherit(view(), config_, {}).health.at(target), Health::down);
+  EXPECT_FALSE(inherit(view(), config_, {{"gue", target.address}}).health.contains(target));
+}
+
 TEST_F(ExplainTest, AWayWithoutASourceIsOnlyForItsOwnEncapsulation) {
   config_.pools[3].encap = Encap::ipip;  // was l2dsr when it was published
-  EXPECT_FALSE(inherit(view(), config_).egress.contains(*parse_ip("10.0.0.4")));
+  EXPECT_FALSE(inherit(view(), config_, {}).egress.contains(*parse_ip("10.0.0.4")));
 }
 
 }  // namespace

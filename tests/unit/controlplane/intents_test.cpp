@@ -29,14 +29,33 @@ class IntentsFileTest : public testing::Test {
   std::string warning_;
 };
 
-const Intents kIntents = {{{"web", "b1"}, {true, std::nullopt, "kernel update \"now\""}},
-                          {{"web", "b2"}, {false, 65535, ""}},
-                          {{"dns", "b2"}, {true, 0, "größer"}}};
+const Deadline kDeadline{std::chrono::milliseconds(1'795'435'262'123)};
+const Intents kIntents = {{{"web", "b1"}, {true, std::nullopt, std::nullopt, "kernel update \"now\""}},
+                          {{"web", "b2"}, {false, std::nullopt, 65535, ""}},
+                          {{"web", "b3"}, {true, kDeadline, std::nullopt, ""}},
+                          {{"dns", "b2"}, {true, std::nullopt, 0, "größer"}}};
 
 TEST_F(IntentsFileTest, RoundTrip) {
   IntentsFile(directory_).store(kIntents);
   EXPECT_EQ(load(), kIntents);
   EXPECT_EQ(warning_, "");
+}
+
+TEST_F(IntentsFileTest, AFileOfBeforeDeadlinesIsUnderstood) {
+  write("intents.json", R"({"version": 1, "intents": [
+    {"pool": "web", "backend": "b1", "reason": "disk", "drained": true},
+    {"pool": "web", "backend": "b2", "reason": "", "weight": 6}]})");
+  const Intents wanted = {{{"web", "b1"}, {true, std::nullopt, std::nullopt, "disk"}},
+                          {{"web", "b2"}, {false, std::nullopt, 6, ""}}};
+  EXPECT_EQ(load(), wanted);
+  EXPECT_EQ(warning_, "");
+}
+
+TEST_F(IntentsFileTest, ADrainIsOverAtItsDeadline) {
+  const Intent drain{true, kDeadline, std::nullopt, ""};
+  EXPECT_FALSE(drain.removes(kDeadline - std::chrono::milliseconds(1)));
+  EXPECT_TRUE(drain.removes(kDeadline));
+  EXPECT_FALSE(Intent{}.removes(kDeadline));
 }
 
 TEST_F(IntentsFileTest, NoFileMeansNoIntents) {
@@ -52,7 +71,8 @@ TEST_F(IntentsFileTest, TheStateDirectoryIsCreated) {
 TEST_F(IntentsFileTest, ACorruptFileIsKeptAsideWithASentence) {
   for (const char* text : {"", "{", "[]", R"({"version": 2, "intents": []})", R"({"version": 1})",
                            R"({"version": 1, "intents": [{"pool": "web"}]})",
-                           R"({"version": 1, "intents": [{"pool": "web", "backend": "b1", "weight": 65536}]})"}) {
+                           R"({"version": 1, "intents": [{"pool": "web", "backend": "b1", "weight": 65536}]})",
+                           R"({"version": 1, "intents": [{"pool": "web", "backend": "b1", "deadline_ms": "x"}]})"}) {
     SCOPED_TRACE(text);
     write("intents.json", text);
     EXPECT_EQ(load(), Intents{});

@@ -246,6 +246,17 @@ TEST(RenderChange, SaysWhatChangedAndHowToUndoIt) {
             "Undo: guidewayctl drain web/b2\n");
   EXPECT_EQ(render_change(drained, drained), "web/b2: nothing to change, it was so already\n");
 
+  const Json soon = answer_of(
+      before, {{"drained", true}, {"state", "drained"}, {"deadline", "2026-11-23T12:31:02Z"}, {"remaining_s", 1800}});
+  const std::string with_deadline =
+      "web/b2: drained, takes no new flow, and is removed in 30m0s at 2026-11-23T12:31:02Z (generation 18, now "
+      "drained)\n";
+  EXPECT_EQ(render_change(before, soon), with_deadline + "Undo: guidewayctl undrain web/b2\n");
+  EXPECT_EQ(render_change(drained, soon), with_deadline + "Undo: guidewayctl drain web/b2\n");
+  EXPECT_EQ(render_change(soon, answer_of(before)),
+            "web/b2: no longer drained, takes new flows when healthy (generation 18, now up)\n"
+            "Undo: guidewayctl drain web/b2 --deadline 1800s\n");
+
   const Json heavier = answer_of(before, {{"weight_override", 6}});
   EXPECT_EQ(render_change(before, heavier),
             "web/b2: weight 6 instead of 2 (generation 18, now up)\nUndo: guidewayctl weight web/b2 file\n");

@@ -14,6 +14,8 @@ inline nlohmann::json sample_backend(const char* name, const char* address, int 
           {"weight_override", nullptr},
           {"weight_effective", weight},
           {"drained", false},
+          {"deadline", nullptr},
+          {"remaining_s", nullptr},
           {"intent_reason", ""},
           {"slots", slots},
           {"share", share},
