@@ -40,6 +40,12 @@ std::string drain_reason(const Intent& intent, BackendState state) {
   return intent.reason.empty() ? reason : reason + ": " + intent.reason;
 }
 
+std::string first_error_of(const config::LoadResult& loaded, const std::string& path) {
+  const auto first = std::ranges::find(loaded.diagnostics, config::Severity::error, &config::Diagnostic::severity);
+  return first == loaded.diagnostics.end() ? path + " cannot be loaded"
+                                           : fmt::format("{}:{}: {}", first->file, first->line, first->message);
+}
+
 bool same_memory(const Descriptor& a, const Descriptor& b) {
   struct stat first {};
   struct stat second {};
@@ -118,10 +124,7 @@ void ControlPlane::follow_config() {
 ControlPlane::Reload ControlPlane::reload() {
   config::LoadResult loaded = config::load_config(config_path_);
   if (!loaded.config) {
-    const auto first = std::ranges::find(loaded.diagnostics, config::Severity::error, &config::Diagnostic::severity);
-    reload_error_ = first == loaded.diagnostics.end()
-                        ? config_path_ + " cannot be loaded"
-                        : fmt::format("{}:{}: {}", first->file, first->line, first->message);
+    reload_error_ = first_error_of(loaded, config_path_);
     log(Level::error, "reload refused, what runs stays: {}", reload_error_);
     return {false, reload_error_, loaded.report()};
   }
@@ -134,6 +137,18 @@ ControlPlane::Reload ControlPlane::reload() {
   if (link_.connected()) use_ports_of_dataplane();
   publisher_.publish_now();
   return {true, {}, {}};
+}
+
+ControlPlane::Planned ControlPlane::plan(std::string text, const std::string& name) const {
+  const config::LoadResult loaded = config::load_config_text(std::move(text), name);
+  if (!loaded.config) return {{}, first_error_of(loaded, name), loaded.report()};
+  const auto flows = [this](const BackendKey& backend) { return stats_.flows(backend_indices_.at(backend)); };
+  Plan plan = make_plan({facts(), desired_, eras_, *loaded.config, flows});
+  if (publisher_.writer() == nullptr)
+    plan.warnings.push_back("nothing is in force, so nobody knows which slots would move: " + link_.why_not());
+  for (const auto& warnings : {restart_warnings(*loaded.config), warnings_of(loaded)})
+    plan.warnings.insert(plan.warnings.end(), warnings.begin(), warnings.end());
+  return {std::move(plan), {}, {}};
 }
 
 void ControlPlane::set_intent(const BackendName& backend, const Intent& intent) {
@@ -170,10 +185,14 @@ void ControlPlane::await_first_checks() {
   }
 }
 
+Facts ControlPlane::facts() const {
+  return {*config_,       intents_,     health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
+          waiting_pools_, vip_indices_, backend_indices_, wall_now()};
+}
+
 DesiredTables ControlPlane::decide_now() {
   await_first_checks();
-  desired_ = decide({*config_, intents_, health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
-                     waiting_pools_, vip_indices_, backend_indices_, wall_now()});
+  desired_ = decide(facts());
   await_deadlines();
   note_states();
   // Without a segment to publish to nothing of this comes into force, and health is not known yet.
@@ -370,14 +389,14 @@ Generation ControlPlane::published() const {
 
 // ---- warnings ------------------------------------------------------------------------------------------------------
 
-std::vector<std::string> ControlPlane::restart_warnings() const {
+std::vector<std::string> ControlPlane::restart_warnings(const config::Config& config) const {
   std::vector<std::string> warnings;
   const auto changed = [&](bool same, const char* section, const char* program) {
     if (!same) warnings.push_back(fmt::format("{} has changed; restart {} for it to take effect", section, program));
   };
-  changed(config_->dataplane == at_start_.dataplane, "[dataplane]", "guideway-dataplane");
-  changed(config_->bgp == at_start_.bgp, "[bgp]", "guideway-dataplane");
-  changed(config_->control == at_start_.control, "[control]", "guideway-controlplane");
+  changed(config.dataplane == at_start_.dataplane, "[dataplane]", "guideway-dataplane");
+  changed(config.bgp == at_start_.bgp, "[bgp]", "guideway-dataplane");
+  changed(config.control == at_start_.control, "[control]", "guideway-controlplane");
   return warnings;
 }
 
@@ -427,7 +446,7 @@ std::vector<std::string> ControlPlane::warnings() const {
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
   if (!intents_warning_.empty()) warnings.push_back(intents_warning_);
   if (!eras_warning_.empty()) warnings.push_back(eras_warning_);
-  for (const std::string& warning : restart_warnings()) warnings.push_back(warning);
+  for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
   add_dataplane_warnings(warnings);
   if (publisher_.waits_for_room())
     warnings.push_back(

@@ -22,6 +22,7 @@
 #include "controlplane/health/health_checker.h"
 #include "controlplane/intents.h"
 #include "controlplane/live_tables.h"
+#include "controlplane/plan.h"
 #include "controlplane/publisher.h"
 #include "controlplane/routes/next_hops.h"
 #include "controlplane/stats_reader.h"
@@ -44,6 +45,15 @@ class ControlPlane {
     std::string report;
   };
   Reload reload();
+
+  // What reload() would do if the file had this text; `name` is for messages, and key files are beside it. Changes
+  // nothing.
+  struct Planned {
+    std::optional<Plan> plan;  // none: the text has errors
+    std::string first_error;
+    std::string report;
+  };
+  Planned plan(std::string text, const std::string& name) const;
 
   // Replaces the operator's intent for a backend that exists, durably, and publishes. Throws std::system_error when it
   // cannot be stored; then nothing changed.
@@ -77,6 +87,7 @@ class ControlPlane {
 
  private:
   void follow_config();
+  Facts facts() const;
   DesiredTables decide_now();
   void remember_eras();
   void await_deadlines();
@@ -90,7 +101,7 @@ class ControlPlane {
   void use_ports_of_dataplane();
   void offer_tables();
   void sample_stats();
-  std::vector<std::string> restart_warnings() const;
+  std::vector<std::string> restart_warnings(const config::Config& config) const;
   void add_dataplane_warnings(std::vector<std::string>& warnings) const;
   void add_pool_warnings(std::vector<std::string>& warnings) const;
 

@@ -95,25 +95,39 @@ void Eras::load(const std::string& text, std::string& warning) {
 
 // What cannot be written is remembered all the same, for as long as this control plane runs.
 void Eras::note(const std::string& pool, std::uint32_t slot_count, const Weights& weights, EraTime now) {
-  Era era{now, slot_count, normalized(weights)};
   std::deque<Era>& eras = pools_[pool];
-  if (!eras.empty() && eras.back().slot_count == slot_count && eras.back().weights == era.weights) return;
+  if (begin(eras, {now, slot_count, normalized(weights)}, now)) append(pool, eras.back());
+}
+
+// Whether it is a new one.
+bool Eras::begin(std::deque<Era>& eras, Era era, EraTime now) const {
+  if (!eras.empty() && eras.back().slot_count == era.slot_count && eras.back().weights == era.weights) return false;
   if (!eras.empty()) era.began = std::max(era.began, eras.back().began);  // the clock may have been set back
   eras.push_back(std::move(era));
   bound(eras, now);
-  append(pool, eras.back());
+  return true;
 }
 
-void Eras::bound(std::deque<Era>& eras, EraTime now) {
+void Eras::bound(std::deque<Era>& eras, EraTime now) const {
   while (eras.size() > 1 && eras[1].began + window_ <= now) eras.pop_front();
   while (eras.size() > kErasMax + 1) eras.erase(eras.begin() + 1);
 }
 
 std::vector<Weights> Eras::past(const std::string& pool, EraTime now) const {
-  std::vector<Weights> past;
   const auto found = pools_.find(pool);
-  if (found == pools_.end()) return past;
-  const std::deque<Era>& eras = found->second;
+  return found == pools_.end() ? std::vector<Weights>{} : past_of(found->second, now);
+}
+
+std::vector<Weights> Eras::past_if(const std::string& pool, std::uint32_t slot_count, const Weights& weights,
+                                   EraTime now) const {
+  const auto found = pools_.find(pool);
+  std::deque<Era> eras = found == pools_.end() ? std::deque<Era>{} : found->second;
+  begin(eras, {now, slot_count, normalized(weights)}, now);
+  return past_of(eras, now);
+}
+
+std::vector<Weights> Eras::past_of(const std::deque<Era>& eras, EraTime now) const {
+  std::vector<Weights> past;
   for (std::size_t i = 0; i + 1 < eras.size(); i++)
     if (eras[i + 1].began + window_ > now && eras[i].slot_count == eras.back().slot_count)
       past.push_back(eras[i].weights);

@@ -53,6 +53,10 @@ class Eras {
   // The eras of a pool before the one in force that are remembered at `now`, the oldest first.
   std::vector<Weights> past(const std::string& pool, EraTime now) const;
 
+  // What past() would be if note() were called with these weights now.
+  std::vector<Weights> past_if(const std::string& pool, std::uint32_t slot_count, const Weights& weights,
+                               EraTime now) const;
+
   // When the next era will be forgotten; none: nothing is remembered but what is in force.
   std::optional<EraTime> next_change(EraTime now) const;
 
@@ -63,7 +67,9 @@ class Eras {
   void load(const std::string& text, std::string& warning);
   void append(const std::string& pool, const Era& era);
   void rewrite();
-  void bound(std::deque<Era>& eras, EraTime now);
+  bool begin(std::deque<Era>& eras, Era era, EraTime now) const;
+  void bound(std::deque<Era>& eras, EraTime now) const;
+  std::vector<Weights> past_of(const std::deque<Era>& eras, EraTime now) const;
   std::size_t eras_count() const;
 
   std::string path_;

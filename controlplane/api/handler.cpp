@@ -8,6 +8,7 @@
 
 #include "common/net/address_text.h"
 #include "controlplane/api/explanation.h"
+#include "controlplane/api/plan.h"
 #include "controlplane/api/status.h"
 #include "controlplane/log.h"
 #include "controlplane/text.h"
@@ -167,6 +168,14 @@ Response reload(ControlPlane& control_plane) {
                              {"warnings", control_plane.warnings()}});
 }
 
+Response plan(const ControlPlane& control_plane, const Request& request) {
+  const json body = parse_object(request.body);
+  const std::string name = body.contains("file") ? text_member(body, "file", "the file's path") : "guideway.toml";
+  const ControlPlane::Planned planned = control_plane.plan(text_member(body, "text", "the text of a file"), name);
+  if (planned.plan) return make_response(200, plan_json(*planned.plan));
+  return make_response(422, {{"error", planned.first_error}, {"report", planned.report}});
+}
+
 void want_method(const Request& request, Method method) {
   if (request.method != method)
     throw RequestError(405, fmt::format("{} wants {}", request.target, method == Method::get ? "GET" : "POST"));
@@ -193,6 +202,10 @@ Response route(ControlPlane& control_plane, const Request& request) {
     if (path.size() == 3 && path[2] == "explain") {
       want_method(request, Method::post);
       return explain_flow(control_plane, request);
+    }
+    if (path.size() == 3 && path[2] == "plan") {
+      want_method(request, Method::post);
+      return plan(control_plane, request);
     }
     if (path.size() == 3 && path[2] == "reload") {
       want_method(request, Method::post);

@@ -32,7 +32,7 @@ class HttpServer {
  public:
   using Handler = std::function<Response(const Request&)>;
   static constexpr std::size_t kConnectionsMax = 64;
-  static constexpr std::size_t kBodyBytesMax = 64 << 10;
+  static constexpr std::size_t kBodyBytesMax = 5 << 20;  // a configuration file of 4 MiB, as JSON
   static constexpr std::size_t kHeaderBytesMax = 8 << 10;
 
   // Binds `path` (its directory is created if need be), replacing a stale socket. `group`: who besides root may

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <thread>
 
 #include "common/config/load.h"
@@ -127,6 +128,19 @@ Exit check(const std::string& file, const Output& output) {
   else
     print(result.report());
   return result.config ? Exit::ok : Exit::failed;
+}
+
+// What is wrong with the file is said as `check` says it, before anybody is asked.
+Exit plan(const ApiClient& api, const std::string& file, const Output& output) {
+  const config::LoadResult loaded = config::load_config(file);
+  if (!loaded.config) return check(file, output);
+  const Json answer =
+      api.post("/api/v1/plan", {{"file", std::filesystem::absolute(file).string()}, {"text", loaded.text}});
+  if (output.json)
+    print(answer);
+  else
+    print(render_plan(file, answer, output.style));
+  return Exit::ok;
 }
 
 Exit status(const ApiClient& api, bool exit_degraded, const Output& output) {

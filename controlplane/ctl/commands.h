@@ -42,6 +42,7 @@ struct BackendName {
 BackendName find_backend(const nlohmann::json& status, const std::string& argument);
 
 Exit check(const std::string& file, const Output& output);
+Exit plan(const ApiClient& api, const std::string& file, const Output& output);
 Exit status(const ApiClient& api, bool exit_degraded, const Output& output);
 Exit explain(const ApiClient& api, const FlowArguments& flow, const Output& output);
 // With `wait`: returns when the backend has no flows any more, or at its deadline (`cut` if it may still have had any).

@@ -111,6 +111,10 @@ void declare(CLI::App& app, Arguments& arguments, std::function<Exit()>& run) {
       command("check", "Say what is wrong in a configuration file", [&] { return check(a.file, output_of(a)); });
   sub->add_option("FILE", a.file, "The file, e.g. /etc/guideway/guideway.toml")->required();
 
+  sub = command("plan", "Say what a reload of a configuration file would change, and change nothing",
+                [&] { return plan(client_of(a), a.file, output_of(a)); });
+  sub->add_option("FILE", a.file, "The file, e.g. a copy of guideway.toml with your changes")->required();
+
   sub = command("status", "Show VIPs, pools, backends, and how they are",
                 [&] { return status(client_of(a), a.exit_degraded, output_of(a)); });
   sub->add_flag("--check", a.exit_degraded, "Exit with 3 if anything is not as it should be");

@@ -26,6 +26,9 @@ std::string port_text(const Json& port);
 
 std::string render_explain(const Json& flow, const Json& answer, const Style& style);
 
+// What a reload of `file` would change, pool by pool, or that it would change nothing.
+std::string render_plan(const std::string& file, const Json& plan, const Style& style);
+
 // What a drain, undrain or weight changed, and the command that undoes it.
 // `before` is the backend in the status before, `after` the answer.
 std::string render_change(const Json& before, const Json& after);

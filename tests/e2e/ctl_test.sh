@@ -62,7 +62,8 @@ holds() {
 live() { holds "$1" "$2" "$3" --config "$work/guideway.toml" "${@:4}"; }
 
 sed 's,198.18.0.0/24,198.18.0.1/24,' "$work/guideway.toml" >"$work/bad.toml"
-echo 1..34
+sed 's/weight = 2/weight = 5/' "$work/guideway.toml" >"$work/other.toml"
+echo 1..38
 holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
 holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
 holds 'check names the fix' 1 'address "198.18.0.1/24" has bits set behind its prefix; write 198.18.0.0/24' \
@@ -103,6 +104,10 @@ live 'undrain after removal' 0 'no longer drained' undrain web/b2
 live 'weight' 0 '^Undo: guidewayctl weight web/b1 file$' weight web/b1 6
 live 'the weight shows in status' 0 'b1 10.1.0.11  *6 \(file: 1\)' status
 live 'weight back to the file' 0 'weight 1 instead of 6, as the file says' weight web/b1 file
+live 'a plan of the file in force' 0 'a reload would change no VIP and move no slot' plan "$work/guideway.toml"
+live 'a plan of a reload' 0 '^    ~  b2  10.1.0.12  weight 2 -> 5' plan "$work/other.toml"
+live 'a plan of a bad file is a check' 1 'bad.toml:.* error: address "198.18.0.1/24" has bits set' plan "$work/bad.toml"
+live 'a plan of a reload in JSON' 0 '"weight_after": 5' plan "$work/other.toml" --json
 live 'ambiguous backend' 2 'say (web/b1 or mail/b1|mail/b1 or web/b1)$' drain b1
 live 'explain without tables says why not' 1 '^guidewayctl: .+' explain tcp 198.51.100.7 40000 203.0.113.10 80
 live 'version of both' 0 '^guideway-controlplane [0-9]' version

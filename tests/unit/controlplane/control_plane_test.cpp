@@ -128,6 +128,11 @@ class ControlPlaneTest : public testing::Test {
   bool state_becomes(std::size_t position, const std::string& state) {
     return wait([&] { return backend(position)["state"] == state; });
   }
+  json slots_of_web() {
+    json slots;
+    for (const json& each : ask(Method::get, "/api/v1/status")["pools"][0]["backends"]) slots.push_back(each["slots"]);
+    return slots;
+  }
   // What the published generation says of a backend.
   bool alive(std::size_t position) {
     const TablesView* view = control_plane_->live_view();
@@ -274,6 +279,10 @@ TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": 2592001})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": "30m"})", 400},
       {Method::get, "/api/v1/backends/web/b9", "", 404},
+      {Method::get, "/api/v1/plan", "", 405},
+      {Method::post, "/api/v1/plan", "", 400},
+      {Method::post, "/api/v1/plan", R"({"text": 1})", 400},
+      {Method::post, "/api/v1/plan", R"({"text": "", "file": 1})", 400},
       {Method::post, "/api/v1/backends/web/b1", "", 405},
   };
   for (const Case& c : cases) {
@@ -314,6 +323,34 @@ TEST_F(ControlPlaneTest, ADataplaneThatWasStuckIsFoundSoonAfter) {
   dataplane_.emplace(directory_, std::chrono::milliseconds(800));
   ASSERT_TRUE(wait([&] { return control_plane_->dataplane().connected(); }));
   EXPECT_LT(steady_clock::now() - greets_at, std::chrono::seconds(2));
+}
+
+TEST_F(ControlPlaneTest, PlansAReloadAndChangesNothing) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down") && followed());
+  const Generation before = control_plane_->published();
+  const json live = slots_of_web();
+  write_config("[pool.api]\nbackends = [{ name = \"b1\", address = \"10.77.0.2\" }]\n");
+  std::ifstream file(config_path());
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  text.replace(text.find(", weight = 3"), 12, ", weight = 1");
+  json plan = ask(Method::post, "/api/v1/plan", json{{"file", config_path()}, {"text", text}}.dump());
+  ASSERT_EQ(plan["pools"].size(), 2U) << plan;
+  EXPECT_EQ(plan["pools"][0]["name"], "web");
+  EXPECT_NEAR(plan["pools"][0]["moved_share"].get<double>(), 0.25, 0.05);
+  EXPECT_EQ(plan["pools"][0]["backends"][0]["weight_after"], 1);
+  EXPECT_EQ(plan["pools"][0]["backends"][0]["flows"], 0);
+  EXPECT_EQ(plan["pools"][1]["change"], "added");
+  EXPECT_EQ(control_plane_->published(), before);
+  EXPECT_EQ(slots_of_web(), live);
+
+  std::ofstream(config_path()) << text;
+  ask(Method::post, "/api/v1/reload");
+  EXPECT_EQ(ask(Method::get, "/api/v1/status")["pools"][0]["unsettled_slots"], plan["pools"][0]["unsettled_slots"])
+      << "what was planned";
+  plan = ask(Method::post, "/api/v1/plan", json{{"text", text}}.dump());
+  EXPECT_TRUE(plan["pools"].empty()) << plan;
+  const json refused = ask(Method::post, "/api/v1/plan", json{{"text", text + "[bgp]\nnonsense = 1\n"}}.dump(), 422);
+  EXPECT_NE(refused["report"].get<std::string>().find("guideway.toml:"), std::string::npos) << refused;
 }
 
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {

@@ -153,6 +153,18 @@ TEST_F(ErasTest, HasNoPastOfAnotherNumberOfSlots) {
   EXPECT_TRUE(eras.past("web", t0 + seconds(1)).empty());
 }
 
+TEST_F(ErasTest, SaysWhatThePastWouldBe) {
+  Eras eras = load();
+  EXPECT_TRUE(eras.past_if("web", kSlots, weights({1}), t0).empty());
+  eras.note("web", kSlots, weights({1}), t0);
+  eras.note("web", kSlots, weights({2}), t0 + seconds(1));
+  const auto before = eras.past("web", t0 + seconds(2));
+  EXPECT_EQ(eras.past_if("web", kSlots, weights({3}), t0 + seconds(2)), (Pasts{weights({1}), weights({2})}));
+  EXPECT_EQ(eras.past_if("web", kSlots, weights({2}), t0 + seconds(2)), before) << "no change";
+  EXPECT_TRUE(eras.past_if("web", 65521, weights({2}), t0 + seconds(2)).empty());
+  EXPECT_EQ(eras.past("web", t0 + seconds(2)), before) << "and nothing has happened";
+}
+
 TEST_F(ErasTest, GoesOnWhenTheClockIsSetBack) {
   Eras eras = load();
   eras.note("web", kSlots, weights({1}), t0);

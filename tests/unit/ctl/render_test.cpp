@@ -230,6 +230,38 @@ Why      2001:db8::10 is no VIP
 )");
 }
 
+TEST(RenderPlan, SaysWhatComesGoesAndMoves) {
+  const Json plan = Json::parse(R"({
+    "vips": [{"name": "dns", "address": "203.0.113.53", "port": 53, "protocol": "udp", "change": "added", "keys": []},
+             {"name": "web", "address": "2001:db8::10", "port": "any", "protocol": "tcp", "change": "changed",
+              "keys": ["pool", "echo"]}],
+    "pools": [
+      {"name": "web", "change": "changed", "keys": ["encap"], "slots_before": 65521, "slots_after": 65521,
+       "moved_slots": 16380, "moved_share": 0.25, "unsettled_slots": 16500, "crowded_slots": 3, "removed_flows": 12,
+       "backends": [
+         {"name": "b4", "address": "10.1.0.14", "change": "added", "weight_before": null, "weight_after": 1, "flows": null},
+         {"name": "b2", "address": "10.1.0.12", "change": "changed", "weight_before": 2, "weight_after": 30, "flows": 9},
+         {"name": "b3", "address": "10.1.0.13", "change": "removed", "weight_before": 1, "weight_after": null,
+          "flows": 12}]},
+      {"name": "new", "change": "added", "keys": [], "slots_before": 0, "slots_after": 1021, "moved_slots": 0,
+       "moved_share": 0.0, "unsettled_slots": 0, "crowded_slots": 0, "removed_flows": 0, "backends": []},
+      {"name": "old", "change": "removed", "keys": [], "slots_before": 1021, "slots_after": 0, "moved_slots": 1021,
+       "moved_share": 1.0, "unsettled_slots": 0, "crowded_slots": 0, "removed_flows": 0, "backends": []}],
+    "warnings": ["pool web: so \u001b[2J"]})");
+  EXPECT_EQ(render_plan("new.toml", plan, kPlain), R"(+  VIP dns  203.0.113.53:53 udp
+~  VIP web  [2001:db8::10]:any tcp  pool, echo
+~  pool web: 16380 of 65521 slots move (25.0 %), 3 crowded, 12 known flows on backends that go; encap
+    +  b4  10.1.0.14  weight 1
+    ~  b2  10.1.0.12  weight 2 -> 30  9 known flows
+    -  b3  10.1.0.13  weight 1        12 known flows
++  pool new: comes, with 1021 slots
+-  pool old: goes, 1021 of 1021 slots move (100.0 %)
+Warning  pool web: so ?[2J
+)");
+  const Json nothing = {{"vips", Json::array()}, {"pools", Json::array()}, {"warnings", Json::array()}};
+  EXPECT_EQ(render_plan("new.toml", nothing, kPlain), "new.toml: a reload would change no VIP and move no slot\n");
+}
+
 Json answer_of(Json backend, const Json& change = Json::object()) {
   backend.update(change);
   backend.update({{"pool", "web"}, {"generation", 18}});
