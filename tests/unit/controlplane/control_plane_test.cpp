@@ -129,8 +129,9 @@ class ControlPlaneTest : public testing::Test {
     return wait([&] { return backend(position)["state"] == state; });
   }
   json slots_of_web() {
+    const json status = ask(Method::get, "/api/v1/status");
     json slots;
-    for (const json& each : ask(Method::get, "/api/v1/status")["pools"][0]["backends"]) slots.push_back(each["slots"]);
+    for (const json& each : status["pools"][0]["backends"]) slots.push_back(each["slots"]);
     return slots;
   }
   // What the published generation says of a backend.
