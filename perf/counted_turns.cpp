@@ -27,6 +27,7 @@ struct Row {
   Family family;
   TraceKind kind;
   Encap encap;
+  Flows flows = Flows::settled;
 };
 constexpr Row kRows[] = {
     {"ipv4_tcp_ipip", Family::ipv4, TraceKind::tcp, Encap::ipip},
@@ -35,6 +36,8 @@ constexpr Row kRows[] = {
     {"ipv4_syn_ipip", Family::ipv4, TraceKind::syn, Encap::ipip},
     {"ipv4_udp_ipip", Family::ipv4, TraceKind::udp, Encap::ipip},
     {"ipv4_not_vip", Family::ipv4, TraceKind::not_vip, Encap::ipip},
+    {"ipv4_tcp_ipip_known", Family::ipv4, TraceKind::tcp, Encap::ipip, Flows::known},
+    {"ipv4_syn_ipip_fresh", Family::ipv4, TraceKind::syn, Encap::ipip, Flows::fresh},
 };
 
 // The profiler counts between entry and exit of this function, which it finds by name.
@@ -44,11 +47,11 @@ extern "C" [[gnu::noinline]] void run_counted(Rig& rig) {
 
 void run(const Row& row) {
   const IpProto protocol = row.kind == TraceKind::udp ? IpProto::udp : IpProto::tcp;
-  const BenchTables tables({row.family, protocol, row.encap, kVips, 1, kBackends});
+  const BenchTables tables({row.family, protocol, row.encap, kVips, 1, kBackends, row.flows});
   const Trace trace({row.family, row.kind, kFlows, kVips});
   TracePort port(trace);
-  const auto rig = worker_rig(port, tables);
-  rig->poll();  // the first turn also binds functions
+  const auto rig = worker_rig(port, tables, kFlows);
+  for (std::uint32_t turn = 0; turn < kFlows / kBatchMax; turn++) rig->poll();  // all flows were seen, functions bound
   run_counted(*rig);
   if ((row.kind == TraceKind::not_vip ? port.sent() : port.released()) != 0)
     throw std::runtime_error(fmt::format("{}: packets went astray", row.name));

@@ -70,7 +70,6 @@ void classify(benchmark::State& state) {
 }
 BENCHMARK(classify)->ArgNames({"ipv", "vips"})->ArgsProduct({{4, 6}, {1, 100, 10000}});
 
-// A place for the flow table: `before` as here, with a trace and tables whose slots are unsettled.
 void select(benchmark::State& state) {
   const auto pools = static_cast<std::uint32_t>(state.range(1));
   const BenchTables tables({family_of(state), IpProto::tcp, Encap::ipip, pools, pools, kBackends});
@@ -82,6 +81,25 @@ void select(benchmark::State& state) {
   measure(state, batches, [&](Batch& batch) { guideway::select(batch, tables.view(), tracker, {}); });
 }
 BENCHMARK(select)->ArgNames({"ipv", "pools"})->ArgsProduct({{4, 6}, {1, 100}});
+
+// All flows of the batches are known, or none is, because half a minute has passed since they were seen the last time.
+void select_tracked(benchmark::State& state) {
+  const bool known = state.range(0) == 1;
+  const BenchTables tables({Family::ipv4, IpProto::tcp, Encap::ipip, 1, 1, kBackends, Flows::known});
+  std::vector<FlowBucket> buckets(1024);
+  std::vector<std::atomic<std::uint32_t>> flows_of_backend(kBackends);
+  Tracker tracker{FlowTable(buckets, flows_of_backend, {})};
+  Batches batches({Family::ipv4, known ? TraceKind::tcp : TraceKind::syn, kFlows, 1}, [&](Batch& batch) {
+    guideway::parse(batch);
+    guideway::classify(batch, tables.view());
+  });
+  std::uint32_t turns = 0;
+  measure(state, batches, [&](Batch& batch) {
+    const Seconds now = known ? Seconds{0} : (FlowTimeouts{}.probation + Seconds{1}) * (turns++ / kBatches);
+    guideway::select(batch, tables.view(), tracker, now);
+  });
+}
+BENCHMARK(select_tracked)->ArgName("known")->Arg(1)->Arg(0);
 
 // Packets and headers as they were before; what that costs by itself is `restore`.
 class Restored {
