@@ -18,6 +18,13 @@ std::string known_flows(std::uint64_t flows) {
   return fmt::format("{} known flow{}", flows == 0 ? "no" : std::to_string(flows), flows == 1 ? "" : "s");
 }
 
+// A flow is known for a while after its end, so not all that are left are cut.
+std::string cut_text(std::optional<std::uint64_t> flows) {
+  if (!flows) return "; nobody knows how many flows were left, for there is no data plane";
+  if (*flows == 0) return "; no known flow was left";
+  return fmt::format(" with {} left; connections that had not ended are cut", known_flows(*flows));
+}
+
 }  // namespace
 
 void DrainWatch::see(const json& backend, Time now) {
@@ -55,12 +62,8 @@ std::string DrainWatch::conclusion() const {
     case Outcome::drained:
       return fmt::format("{}: drained; no known flow is left, and no packet came for {}", name_,
                          age(kQuietEnough.count()));
-    case Outcome::removed: {
-      const std::string cut = !flows_         ? "nobody knows how many flows were cut, for there is no data plane"
-                              : *flows_ == 1U ? "1 known flow was cut"
-                                              : known_flows(*flows_) + " were cut";
-      return name_ + ": removed at its deadline; " + cut;
-    }
+    case Outcome::removed:
+      return name_ + ": removed at its deadline" + cut_text(flows_);
     case Outcome::undrained:
       return name_ + ": is no longer drained, somebody has undrained it";
     case Outcome::going_on:

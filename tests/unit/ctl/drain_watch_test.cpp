@@ -60,11 +60,11 @@ TEST_F(DrainWatchTest, TheDeadlineCutsWhatIsLeft) {
     bool cut;
     const char* conclusion;
   } cases[] = {
-      {0, false, "web/b2: removed at its deadline; no known flows were cut"},
-      {1, true, "web/b2: removed at its deadline; 1 known flow was cut"},
-      {12, true, "web/b2: removed at its deadline; 12 known flows were cut"},
+      {0, false, "web/b2: removed at its deadline; no known flow was left"},
+      {1, true, "web/b2: removed at its deadline with 1 known flow left; connections that had not ended are cut"},
+      {12, true, "web/b2: removed at its deadline with 12 known flows left; connections that had not ended are cut"},
       {nullptr, true,
-       "web/b2: removed at its deadline; nobody knows how many flows were cut, for there is no data plane"},
+       "web/b2: removed at its deadline; nobody knows how many flows were left, for there is no data plane"},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(see({{"state", "removed"}, {"remaining_s", 0}, {"flows", c.flows}}, 100), Outcome::removed);
