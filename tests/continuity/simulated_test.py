@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""What a change may break, by perf/continuity_sim over a few schedules; TAP, one case per promise of docs/continuity.md.
+
+Usage: simulated_test.py CONTINUITY_SIM    (perf/run.sh --continuity is the whole of it)
+"""
+import json
+import subprocess
+import sys
+
+SCENARIOS = {"nothing": 1, "drain_one": 1, "rolling": 1, "lose_lb": 3, "changes": 20}  # and how many schedules
+
+
+def simulate(program, scenario, schedules):
+    command = [program, scenario, f"--schedules={schedules}"]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def broken(rows, scheme):
+    """The seeds of schedules in which something broke, and how much."""
+    return {row["seed"]: row["broken"][scheme] for row in rows if row["broken"][scheme]}
+
+
+def broken_too_early(rows):
+    """… and not because the load balancer met the flow when its slot had settled."""
+    return {row["seed"]: row["causes"] for row in rows
+            if row["broken"]["guideway_second_chance"] != row["causes"]["late"]}
+
+
+def cases(results):
+    """(title, what contradicts it)"""
+    for scenario in ("nothing", "drain_one", "rolling", "changes"):
+        for scheme in ("guideway", "guideway_second_chance"):
+            yield f"{scenario}: {scheme} breaks nothing", broken(results[scenario], scheme)
+    yield "lose_lb: second chance saves what is not settled", broken_too_early(results["lose_lb"])
+    yield ("nothing: no flow is remembered",
+           [row["peak"] for row in results["nothing"] if row["peak"]["moved"]])
+    yield ("drain_one: at most 3 % of the flows are remembered",
+           [row["peak"] for row in results["drain_one"] if row["peak"]["moved"] > 0.03 * row["flows"]])
+    yield from controls(results)
+
+
+def controls(results):
+    """Without these the others say nothing."""
+    for scenario, scheme in (("drain_one", "maglev"), ("changes", "maglev"), ("lose_lb", "guideway")):
+        yield (f"control: {scenario} breaks flows of {scheme}",
+               [row["seed"] for row in results[scenario] if not row["broken"][scheme]])
+    yield ("control: lose_lb has packets that go on to the next hop",
+           [row["seed"] for row in results["lose_lb"] if not row["detours"]["guideway_second_chance"]])
+
+
+def main():
+    results = {scenario: simulate(sys.argv[1], scenario, schedules) for scenario, schedules in SCENARIOS.items()}
+    failures = 0
+    for number, (title, contradiction) in enumerate(cases(results), 1):
+        if contradiction:
+            failures += 1
+            print(f"# {contradiction}")
+        print(f"{'not ok' if contradiction else 'ok'} {number} - {title}")
+    print(f"1..{number}")
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
