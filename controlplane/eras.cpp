@@ -73,7 +73,8 @@ Eras::Eras(const std::string& state_dir, std::string& warning) : path_(state_dir
   if (const auto text = read_whole(path_)) load(*text, warning);
 }
 
-// The last line may have been cut short by whoever was killed while writing it; nothing was in force by it.
+// All that is in the file, also what was over long ago: set_window() sorts it out. The last line may have been cut
+// short by whoever was killed while writing it; nothing was in force by it.
 void Eras::load(const std::string& text, std::string& warning) {
   std::size_t bad = 0;
   std::size_t begin = 0;
@@ -83,7 +84,6 @@ void Eras::load(const std::string& text, std::string& warning) {
       std::deque<Era>& eras = pools_[pool];
       if (!eras.empty() && era.began < eras.back().began) era.began = eras.back().began;
       eras.push_back(std::move(era));
-      if (eras.size() > kErasMax + 1) eras.erase(eras.begin() + 1);
     } catch (const std::exception&) {
       bad++;
     }
@@ -91,6 +91,20 @@ void Eras::load(const std::string& text, std::string& warning) {
   if (bad > 0)
     warning = fmt::format("{}: {} cannot be understood and {} left out; connections that it would keep may break",
                           path_, bad == 1 ? "1 line" : fmt::format("{} lines", bad), bad == 1 ? "is" : "are");
+}
+
+// What of the journal was remembered by whoever wrote it: what it did not remember any more must not come back, because
+// flows that began since then were not remembered either.
+void Eras::set_window(std::chrono::milliseconds window) {
+  window_ = window;
+  for (auto& [pool, eras] : pools_) {
+    std::deque<Era> bounded;
+    for (Era& era : eras) {
+      bounded.push_back(std::move(era));
+      bound(bounded, bounded.back().began);
+    }
+    eras = std::move(bounded);
+  }
 }
 
 // What cannot be written is remembered all the same, for as long as this control plane runs.

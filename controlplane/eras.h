@@ -44,7 +44,8 @@ class Eras {
   // understood. Throws std::system_error.
   Eras(const std::string& state_dir, std::string& warning);
 
-  void set_window(std::chrono::milliseconds window) { window_ = window; }
+  // First of all, and again when the window changes.
+  void set_window(std::chrono::milliseconds window);
 
   // The weights that are to be in force from `now` on. Nothing happens if they are in force already.
   // Throws std::system_error: they are not in the journal.

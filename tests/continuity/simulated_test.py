@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 
-SCENARIOS = {"nothing": 1, "drain_one": 1, "rolling": 1, "lose_lb": 3, "changes": 20}  # and how many schedules
+# The first seed and how many. 864 once broke: a restarted control plane remembered an owner of long ago.
+SCENARIOS = {"nothing": [(1, 1)], "drain_one": [(1, 1)], "rolling": [(1, 1)], "lose_lb": [(1, 3)],
+             "changes": [(1, 20), (864, 1)]}
 
 
-def simulate(program, scenario, schedules):
-    command = [program, scenario, f"--schedules={schedules}"]
+def simulate(program, scenario, seed, schedules):
+    command = [program, scenario, f"--seed={seed}", f"--schedules={schedules}"]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
@@ -50,7 +52,8 @@ def controls(results):
 
 
 def main():
-    results = {scenario: simulate(sys.argv[1], scenario, schedules) for scenario, schedules in SCENARIOS.items()}
+    results = {scenario: [row for some in seeds for row in simulate(sys.argv[1], scenario, *some)]
+               for scenario, seeds in SCENARIOS.items()}
     failures = 0
     for number, (title, contradiction) in enumerate(cases(results), 1):
         if contradiction:

@@ -139,6 +139,18 @@ TEST_F(ErasTest, KeepsTheOldestOfTooMany) {
   EXPECT_EQ(load().past("web", t0 + seconds(1)), past);
 }
 
+// The journal still has what was over long ago.
+TEST_F(ErasTest, RemembersTheSameWhenItComesBack) {
+  Eras eras = load();
+  eras.note("web", kSlots, weights({1}), t0);
+  eras.note("web", kSlots, weights({2}), t0 + seconds(200));
+  for (std::uint32_t n = 3; n < 21; n++) eras.note("web", kSlots, weights({n}), t0 + seconds(347 + n));
+  const auto past = eras.past("web", t0 + seconds(375));
+  EXPECT_EQ(past.size(), Eras::kErasMax);
+  EXPECT_EQ(past.front(), weights({2}));
+  EXPECT_EQ(load().past("web", t0 + seconds(375)), past);
+}
+
 TEST_F(ErasTest, KeepsItsFileSmall) {
   Eras eras = load();
   for (std::uint32_t n = 0; n < 1500; n++) eras.note("web", kSlots, weights({n % 7}), t0 + milliseconds(n));
