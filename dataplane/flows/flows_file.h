@@ -18,7 +18,7 @@ namespace guideway {
 
 class FlowsFile {
  public:
-  // `flows_max`: of each worker, while two thirds of the places are taken. Throws std::system_error.
+  // `flows_max`: of each worker, while half of the places are taken. Throws std::system_error.
   FlowsFile(const std::string& directory, std::uint32_t workers, std::uint32_t flows_max, const FlowTimeouts& timeouts,
             Seconds now);
 
