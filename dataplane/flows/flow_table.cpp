@@ -162,9 +162,13 @@ FlowTable::Flow FlowTable::victim_in(FlowBucket& home, FlowBucket& neighbour, Se
 }
 
 bool FlowTable::insert(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds now) {
+  return bool{put(hash, backend, state, now)};
+}
+
+FlowTable::Flow FlowTable::put(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds now) {
   if (buckets_.empty()) {
     usage_.refused++;
-    return false;
+    return {};
   }
   FlowBucket& home = buckets_[home_of(hash)];
   Flow flow = place_in(home, now);
@@ -173,7 +177,7 @@ bool FlowTable::insert(std::uint64_t hash, std::uint16_t backend, FlowState stat
     flow = victim_in(home, neighbour_of(home), now);
     if (!flow) {
       usage_.refused++;
-      return false;
+      return {};
     }
     erase(flow);
     usage_.evicted++;
@@ -191,7 +195,7 @@ bool FlowTable::insert(std::uint64_t hash, std::uint16_t backend, FlowState stat
 
   count_in(flow);
   usage_.inserted++;
-  return true;
+  return flow;
 }
 
 void FlowTable::touch(Flow flow, FlowState state, Seconds now) {
@@ -240,8 +244,8 @@ bool FlowTable::take_over(std::uint64_t hash, std::uint16_t backend, FlowState s
   if (state == FlowState::free || state > FlowState::datagram) return false;
   if (silent.count() > timeouts_s_[static_cast<std::size_t>(state)]) return false;
   if (find(hash, now)) return false;
-  if (!insert(hash, backend, state, now)) return false;
-  const Flow flow = find(hash, now);
+  const Flow flow = put(hash, backend, state, now);
+  if (!flow) return false;
   flow.bucket->seen_s[flow.at] = clock_of(now - silent);
   return true;
 }

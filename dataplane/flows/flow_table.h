@@ -97,6 +97,7 @@ class FlowTable {
   void count_in(Flow flow);
   Flow find_in(FlowBucket& bucket, std::uint64_t hash, Seconds now);
   bool has_expired(const FlowBucket& bucket, std::uint32_t at, Seconds now) const;
+  Flow put(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds now);
   Flow place_in(FlowBucket& bucket, Seconds now);
   Flow victim_in(FlowBucket& home, FlowBucket& neighbour, Seconds now);
   void remove_expired(FlowBucket& bucket, Seconds now);

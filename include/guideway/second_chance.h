@@ -19,19 +19,21 @@
 
 namespace guideway {
 
+inline constexpr std::size_t kGueWordBytes = GUIDEWAY_GUE_WORD_BYTES;
+
 struct HopListHeader {
   Be16 type;  // GUIDEWAY_HOPS_…
   std::uint8_t next_hop;
   std::uint8_t hop_count;
 };
-static_assert(sizeof(HopListHeader) == GUIDEWAY_HOPS_HEADER_WORDS * GUIDEWAY_GUE_WORD_BYTES);
+static_assert(sizeof(HopListHeader) == kGueWordBytes * GUIDEWAY_HOPS_HEADER_WORDS);
 static_assert(alignof(HopListHeader) == 1);
 static_assert(offsetof(HopListHeader, type) == 0 && offsetof(HopListHeader, next_hop) == 2);
 static_assert(offsetof(HopListHeader, hop_count) == 3);
 
 // The lower 32 bits of the generation, compared as serial numbers (RFC 1982).
 using HopGeneration = Be32;
-static_assert(sizeof(HopGeneration) == GUIDEWAY_HOPS_GENERATION_WORDS * GUIDEWAY_GUE_WORD_BYTES);
+static_assert(sizeof(HopGeneration) == kGueWordBytes * GUIDEWAY_HOPS_GENERATION_WORDS);
 
 // A load balancer writes at most so many: the slot's owner, or one of these, is the packet's destination.
 inline constexpr std::size_t kHopsMax = 3;

@@ -66,7 +66,7 @@ std::optional<IpPacket> read_ipv6(BytesView frame, std::size_t at) {
     if (fragment) {
       packet.fragment_header_at = here;
       packet.fragment_offset = be16(frame, here + 2) & 0xfff8U;
-      packet.more_fragments = (frame[here + 3] & 1) != 0;
+      packet.more_fragments = packet.more_fragments || (frame[here + 3] & 1) != 0;
     }
     packet.protocol_named_at = here;
     packet.protocol = frame[here];
