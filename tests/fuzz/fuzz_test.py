@@ -3,6 +3,9 @@
 
 Usage: fuzz_test.py PROGRAM CORPUS_DIR DICTIONARY
 
+What it looks at follows from FUZZ_SEED and what was learnt before. By default the seed is that of the commit: each has
+another one, and whoever looks at a commit again sees the same.
+
 Crashes and what was learnt lie beside PROGRAM. A crash is printed with the command that repeats it; when it is fixed,
 its file goes into CORPUS_DIR as fixed_SOMETHING, which tests/fuzz/make_corpus.sh keeps.
 """
@@ -20,6 +23,15 @@ OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=8:malloc_context_size=5:max_malloc_fill_size=64",
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
+
+
+def seed_of_commit():
+    here = pathlib.Path(__file__).parent
+    head = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout
+    return int(head[:7] or "1", 16) or 1
+
+
+SEED = int(os.environ.get("FUZZ_SEED", 0)) or seed_of_commit()
 
 
 def fuzz(program, arguments):
@@ -66,8 +78,8 @@ def main(program, corpus, dictionary):
     for directory in (learnt, f"{program}_crashes"):
         pathlib.Path(directory).mkdir(exist_ok=True)
     known = case(1, "what the corpus holds", program, ["-runs=0", "-print_final_stats=1", corpus])
-    more = case(2, f"{SECONDS} s more", program, [
-        f"-max_total_time={SECONDS}", "-print_final_stats=1", "-entropic_scale_per_exec_time=1", "-reload=0",
+    more = case(2, f"{SECONDS} s more with seed {SEED}", program, [
+        f"-max_total_time={SECONDS}", f"-seed={SEED}", "-print_final_stats=1", "-reload=0",
         f"-dict={dictionary}", learnt, corpus])
     return 0 if known and more else 1
 
