@@ -111,8 +111,8 @@ Keys differing_keys(const PlanFacts& facts, const config::Pool& before, const co
   add_unless(keys, before.oversize == after.oversize, "oversize");
   add_unless(keys, same_check(facts, before, after), "health_check");
   add_unless(keys, before.scheduler == after.scheduler, "scheduler");
-  add_unless(keys, before.source_bits4 == after.source_bits4, "source_bits4");
-  add_unless(keys, before.source_bits6 == after.source_bits6, "source_bits6");
+  add_unless(keys, before.source_bits4 == after.source_bits4, "source_bits_ipv4");
+  add_unless(keys, before.source_bits6 == after.source_bits6, "source_bits_ipv6");
   add_unless(keys, before.second_chance == after.second_chance, "second_chance");
   add_unless(keys, before.quic == after.quic, "quic");
   return keys;
@@ -247,7 +247,7 @@ void warn_of_pool(const PlanFacts& facts, const Plan::PlannedPool& pool, Plan& p
   const auto warn = [&](const std::string& what) { plan.warnings.push_back("pool " + pool.name + ": " + what); };
   constexpr const char* kReshuffled = "connections of flows that are not known go elsewhere and break";
   if (has(pool.keys, "slots")) warn(fmt::format("its number of slots changes: {}", kReshuffled));
-  if (has(pool.keys, "scheduler") || has(pool.keys, "source_bits4") || has(pool.keys, "source_bits6"))
+  if (has(pool.keys, "scheduler") || has(pool.keys, "source_bits_ipv4") || has(pool.keys, "source_bits_ipv6"))
     warn(fmt::format("its scheduler changes: {}", kReshuffled));
   if (pool.crowded_slots > 0)
     warn(
