@@ -82,10 +82,12 @@ inline std::uint64_t flow_hash_aesni(const FlowHashKeys& keys, const std::array<
   };
   // A block has just been put together from its fields: loaded as one, it would wait until they have reached the cache.
   const auto from_halves = [](const Block16& block) {
-    const auto halves = std::bit_cast<std::array<std::int64_t, 2>>(block);
-    return _mm_set_epi64x(halves[1], halves[0]);
+    auto [low, high] = std::bit_cast<std::array<std::int64_t, 2>>(block);
+    asm("" : "+r"(low), "+r"(high));  // or g++ 12 sees that they were one, and does load them as one
+    return _mm_set_epi64x(high, low);
   };
   __m128i x = _mm_setzero_si128();
+#pragma GCC unroll 3
   for (const Block16& block : blocks) {
     x = _mm_xor_si128(x, _mm_xor_si128(from_halves(block), key(0)));
     for (std::size_t r = 1; r < keys.round.size(); r++) x = _mm_aesenc_si128(x, key(r));
@@ -107,7 +109,11 @@ inline std::uint64_t flow_hash(const FlowHashKeys& keys, const FlowKey4& flow) {
   return flow_hash_blocks(keys, std::bit_cast<std::array<Block16, 1>>(flow));
 }
 inline std::uint64_t flow_hash(const FlowHashKeys& keys, const FlowKey6& flow) {
-  return flow_hash_blocks(keys, std::bit_cast<std::array<Block16, 3>>(flow));
+  const std::uint64_t last = std::bit_cast<std::uint32_t>(flow.ports) |
+                             static_cast<std::uint64_t>(flow.protocol) << 32 | std::uint64_t{flow.family} << 40;
+  const std::array<std::uint64_t, 2> last_block{last, 0};
+  return flow_hash_blocks(keys,
+                          std::array<Block16, 3>{flow.source, flow.destination, std::bit_cast<Block16>(last_block)});
 }
 
 // Maps the upper half of the hash evenly onto 0 … slot_count-1 without a division (Lemire 2019, "Fast random integer
