@@ -22,7 +22,9 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kBatchMax = 32;  // 32 prefetched random lines cost 6–13 ns each, one alone 158–372 ns
+// So many that a line fetched ahead is there when its packet's turn comes, and so few that all lines of a batch stay in
+// the first cache (perf/budget.md).
+inline constexpr std::uint32_t kBatchMax = 64;
 
 using Ns = std::chrono::nanoseconds;  // since any start; grows
 
