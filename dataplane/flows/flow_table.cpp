@@ -1,43 +1,15 @@
 #include "dataplane/flows/flow_table.h"
 
-#include <immintrin.h>
-
-#include <bit>
-
 namespace guideway {
 namespace {
 
-std::uint32_t tag_high_of(std::uint64_t hash) {
-  return static_cast<std::uint32_t>(hash >> 32);
-}
-std::uint16_t tag_low_of(std::uint64_t hash) {
-  return static_cast<std::uint16_t>(hash >> 16);
-}
-std::uint16_t clock_of(Seconds now) {
-  return static_cast<std::uint16_t>(now.count());
-}
-
 constexpr std::uint32_t kStatesOfAll = (1U << (4 * kFlowsPerBucket)) - 1;
-constexpr std::uint32_t kOneGuest = 1U << kGuestsShift;
-
-// The flow's four bits, in place.
-std::uint32_t bits_at(std::uint32_t bits, std::uint32_t at) {
-  return bits << (4 * at);
-}
-
-bool is_guest(const FlowTable::Flow& flow) {
-  return (flow.bucket->states & bits_at(kFlowIsGuest, flow.at)) != 0;
-}
 
 // One bit of four for each free place.
 std::uint32_t free_places(const FlowBucket& bucket) {
   const std::uint32_t states = bucket.states;
   constexpr std::uint32_t kLowest = 0x111111;
   return ~(states | states >> 1 | states >> 2) & kLowest;
-}
-
-std::uint16_t silent_s(const FlowBucket& bucket, std::uint32_t at, Seconds now) {
-  return static_cast<std::uint16_t>(clock_of(now) - bucket.seen_s[at]);
 }
 
 }  // namespace
@@ -47,16 +19,6 @@ std::uint32_t match_tags_portable(const FlowBucket& bucket, std::uint32_t tag_hi
   for (std::uint32_t i = 0; i < kFlowsPerBucket; i++)
     if (bucket.tag_high[i] == tag_high) matches |= 1U << i;
   return matches;
-}
-
-std::uint32_t match_tags(const FlowBucket& bucket, std::uint32_t tag_high) {
-  const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag_high));
-  const __m128i first4 = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tag_high.data()));
-  const __m128i last2 = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bucket.tag_high.data() + 4));
-  const auto mask = [&](__m128i tags) {
-    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags, wanted))));
-  };
-  return mask(first4) | (mask(last2) & 3) << 4;
 }
 
 FlowTable::FlowTable(std::span<FlowBucket> buckets, std::span<std::atomic<std::uint32_t>> flows_of_backend,
@@ -83,54 +45,6 @@ void FlowTable::count_in(Flow flow) {
   if (group != kManyFlows) group++;
   count_of_backend(flow.backend(), 1);
   usage_.flows++;
-}
-
-void FlowTable::prefetch(std::uint64_t hash) const {
-  if (buckets_.empty()) return;
-  __builtin_prefetch(&buckets_[home_of(hash)], 1);
-}
-
-std::optional<std::uint16_t> FlowTable::probable_backend(std::uint64_t hash) const {
-  if (buckets_.empty()) return std::nullopt;
-  const FlowBucket& home = buckets_[home_of(hash)];
-  const std::uint32_t matches = match_tags(home, tag_high_of(hash));
-  if (matches == 0) return std::nullopt;
-  return home.backend[static_cast<std::uint32_t>(std::countr_zero(matches))];
-}
-
-void FlowTable::prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const {
-  __builtin_prefetch(&groups_[hash >> 48], 1);
-  if (stats_index < flows_of_backend_.size()) __builtin_prefetch(&flows_of_backend_[stats_index], 1);
-}
-
-FlowBucket& FlowTable::neighbour_of(const FlowBucket& bucket) const {
-  const auto at = static_cast<std::size_t>(&bucket - buckets_.data());
-  return buckets_[at ^ 1];
-}
-
-bool FlowTable::has_expired(const FlowBucket& bucket, std::uint32_t at, Seconds now) const {
-  return silent_s(bucket, at, now) > timeouts_s_[bucket.states >> (4 * at) & 0x7];
-}
-
-FlowTable::Flow FlowTable::find_in(FlowBucket& bucket, std::uint64_t hash, Seconds now) {
-  for (std::uint32_t matches = match_tags(bucket, tag_high_of(hash)); matches != 0; matches &= matches - 1) {
-    const Flow flow{&bucket, static_cast<std::uint32_t>(std::countr_zero(matches))};
-    if (bucket.tag_low[flow.at] != tag_low_of(hash) || flow.state() == FlowState::free) continue;
-    if (!has_expired(bucket, flow.at, now)) return flow;
-    erase(flow);
-    usage_.expired++;
-    return {};
-  }
-  return {};
-}
-
-FlowTable::Flow FlowTable::find(std::uint64_t hash, Seconds now) {
-  if (buckets_.empty()) return {};
-  FlowBucket& home = buckets_[home_of(hash)];
-  const Flow flow = find_in(home, hash, now);
-  if (flow || home.states < kOneGuest) [[likely]]
-    return flow;
-  return find_in(neighbour_of(home), hash, now);
 }
 
 // A free place, made free if need be by what has expired.
@@ -196,14 +110,6 @@ FlowTable::Flow FlowTable::put(std::uint64_t hash, std::uint16_t backend, FlowSt
   count_in(flow);
   usage_.inserted++;
   return flow;
-}
-
-void FlowTable::touch(Flow flow, FlowState state, Seconds now) {
-  FlowBucket& bucket = *flow.bucket;
-  if (bucket.seen_s[flow.at] != clock_of(now)) bucket.seen_s[flow.at] = clock_of(now);
-  if (flow.state() == state) return;
-  const std::uint32_t change = static_cast<std::uint32_t>(flow.state()) ^ static_cast<std::uint32_t>(state);
-  bucket.states ^= bits_at(change, flow.at);
 }
 
 void FlowTable::erase(Flow flow) {

@@ -12,7 +12,10 @@
 // Ownership: the buckets and `flows_of_backend` outlive the table. Thread-safety: one worker.
 #pragma once
 
+#include <immintrin.h>
+
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -61,8 +64,6 @@ class FlowTable {
             const FlowTimeouts& timeouts);
 
   void prefetch(std::uint64_t hash) const;
-  // The stats index that find() will probably give; none if it will probably give nothing. Changes nothing.
-  std::optional<std::uint16_t> probable_backend(std::uint64_t hash) const;
   // What insert() counts in.
   void prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const;
   // Whether a flow with such a hash can be there: one look at a small table, for slots that need no flow table any
@@ -89,6 +90,17 @@ class FlowTable {
  private:
   static constexpr std::uint32_t kGroups = 1U << 16;
   static constexpr std::uint16_t kManyFlows = 0xffff;  // of a group: no longer counted
+  static constexpr std::uint32_t kOneGuest = 1U << kGuestsShift;
+
+  static constexpr std::uint32_t tag_high_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
+  static constexpr std::uint16_t tag_low_of(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
+  static constexpr std::uint16_t clock_of(Seconds now) { return static_cast<std::uint16_t>(now.count()); }
+  // A flow's four bits, in place.
+  static constexpr std::uint32_t bits_at(std::uint32_t bits, std::uint32_t at) { return bits << (4 * at); }
+  static std::uint16_t silent_s(const FlowBucket& bucket, std::uint32_t at, Seconds now) {
+    return static_cast<std::uint16_t>(clock_of(now) - bucket.seen_s[at]);
+  }
+  static bool is_guest(Flow flow) { return (flow.bucket->states & bits_at(kFlowIsGuest, flow.at)) != 0; }
 
   std::size_t home_of(std::uint64_t hash) const { return hash & (buckets_.size() - 1); }
   FlowBucket& neighbour_of(const FlowBucket& bucket) const;
@@ -114,6 +126,64 @@ class FlowTable {
 
 // The flows of a bucket whose tag is this one, as bits. Equal, whatever the machine.
 std::uint32_t match_tags_portable(const FlowBucket& bucket, std::uint32_t tag_high);
-std::uint32_t match_tags(const FlowBucket& bucket, std::uint32_t tag_high);
+inline std::uint32_t match_tags(const FlowBucket& bucket, std::uint32_t tag_high) {
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag_high));
+  const __m128i first4 = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tag_high.data()));
+  const __m128i last2 = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bucket.tag_high.data() + 4));
+  const auto mask = [&](__m128i tags) {
+    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags, wanted))));
+  };
+  return mask(first4) | (mask(last2) & 3) << 4;
+}
+
+// ---- what every packet of a tracked flow takes, inline --------------------------------------------------------------
+
+inline void FlowTable::prefetch(std::uint64_t hash) const {
+  if (buckets_.empty()) return;
+  __builtin_prefetch(&buckets_[home_of(hash)], 1);
+}
+
+inline void FlowTable::prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const {
+  __builtin_prefetch(&groups_[hash >> 48], 1);
+  if (stats_index < flows_of_backend_.size()) __builtin_prefetch(&flows_of_backend_[stats_index], 1);
+}
+
+inline FlowBucket& FlowTable::neighbour_of(const FlowBucket& bucket) const {
+  const auto at = static_cast<std::size_t>(&bucket - buckets_.data());
+  return buckets_[at ^ 1];
+}
+
+inline bool FlowTable::has_expired(const FlowBucket& bucket, std::uint32_t at, Seconds now) const {
+  return silent_s(bucket, at, now) > timeouts_s_[bucket.states >> (4 * at) & 0x7];
+}
+
+inline FlowTable::Flow FlowTable::find_in(FlowBucket& bucket, std::uint64_t hash, Seconds now) {
+  for (std::uint32_t matches = match_tags(bucket, tag_high_of(hash)); matches != 0; matches &= matches - 1) {
+    const Flow flow{&bucket, static_cast<std::uint32_t>(std::countr_zero(matches))};
+    if (bucket.tag_low[flow.at] != tag_low_of(hash) || flow.state() == FlowState::free) continue;
+    if (!has_expired(bucket, flow.at, now)) return flow;
+    erase(flow);
+    usage_.expired++;
+    return {};
+  }
+  return {};
+}
+
+inline FlowTable::Flow FlowTable::find(std::uint64_t hash, Seconds now) {
+  if (buckets_.empty()) return {};
+  FlowBucket& home = buckets_[home_of(hash)];
+  const Flow flow = find_in(home, hash, now);
+  if (flow || home.states < kOneGuest) [[likely]]
+    return flow;
+  return find_in(neighbour_of(home), hash, now);
+}
+
+inline void FlowTable::touch(Flow flow, FlowState state, Seconds now) {
+  FlowBucket& bucket = *flow.bucket;
+  if (bucket.seen_s[flow.at] != clock_of(now)) bucket.seen_s[flow.at] = clock_of(now);
+  if (flow.state() == state) return;
+  const std::uint32_t change = static_cast<std::uint32_t>(flow.state()) ^ static_cast<std::uint32_t>(state);
+  bucket.states ^= bits_at(change, flow.at);
+}
 
 }  // namespace guideway

@@ -109,7 +109,8 @@ class Selection {
   void follow_flows() {
     if (!any_tracked_) return;
     for_each_pending([&](const Packet& packet, const Place& place) {
-      if (place.is_tracked) prefetch_what_track_needs(packet);
+      if (place.is_tracked && packet.backend != nullptr)
+        tracker_.flows.prefetch_counts(packet.hash, packet.backend->stats_index);
     });
     for_each_pending([&](Packet& packet, Place& place) {
       if (!place.is_tracked) return;
@@ -139,13 +140,6 @@ class Selection {
   };
 
   static SlotEntry entry_of(const Place& place) { return place.entry != nullptr ? *place.entry : kSlotOwnerMask; }
-
-  void prefetch_what_track_needs(const Packet& packet) {
-    if (const auto known = tracker_.flows.probable_backend(packet.hash); known && *known < view_.directory.size())
-      __builtin_prefetch(&view_.directory[*known]);
-    else if (packet.backend != nullptr)
-      tracker_.flows.prefetch_counts(packet.hash, packet.backend->stats_index);
-  }
 
   template <typename Step>
   void for_each_pending(Step step) {

@@ -80,9 +80,18 @@ const BackendRecord* take_new(const Packet& packet, Sign sign, const SlotChoice&
   return backend;
 }
 
+// The backend that a flow was given, if it can take it still. It nearly always owns the flow's slot, and then its
+// record is at hand.
+const BackendRecord* backend_of(FlowTable::Flow flow, const Packet& packet, const SlotChoice& choice,
+                                const TablesView& view) {
+  if (choice.owner != nullptr && choice.owner->stats_index == flow.backend()) [[likely]]
+    return can_take(choice.owner) ? choice.owner : nullptr;
+  return living_backend(view, packet.pool, *choice.pool, flow.backend());
+}
+
 const BackendRecord* take_known(const Packet& packet, Sign sign, FlowTable::Flow flow, const SlotChoice& choice,
                                 const TablesView& view, Tracker& tracker, Seconds now) {
-  const BackendRecord* known = living_backend(view, packet.pool, *choice.pool, flow.backend());
+  const BackendRecord* known = backend_of(flow, packet, choice, view);
   if (begins(sign) && (flow.state() == FlowState::closing || known == nullptr)) {
     tracker.flows.erase(flow);
     return take_new(packet, sign, choice, tracker, now);
