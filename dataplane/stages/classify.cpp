@@ -119,20 +119,28 @@ void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& 
   }
 }
 
+// Whatever is not for a service.
+[[gnu::noinline]] void classify_odd(Batch& batch, Packet& packet, const TablesView& view) {
+  if (packet.family == Family::none) {
+    packet.verdict = Verdict::to_kernel;
+    return;
+  }
+  const VipMatch found = packet.kind == PacketKind::flow ? find_service(packet, view) : find_destination(packet, view);
+  if (found.vip != VipId::none)
+    take(batch, packet, view, found);
+  else
+    pass_on(packet, view, found.pool == PoolId::own);
+}
+
 }  // namespace
 
 void classify(Batch& batch, const TablesView& view) {
   for (Packet& packet : batch.all()) {
-    if (packet.family == Family::none) {
-      packet.verdict = Verdict::to_kernel;
-      continue;
-    }
-    const VipMatch found =
-        packet.kind == PacketKind::flow ? find_service(packet, view) : find_destination(packet, view);
-    if (found.vip != VipId::none) [[likely]]
-      take(batch, packet, view, found);
+    const VipMatch found = packet.kind == PacketKind::flow ? find_service(packet, view) : VipMatch{};
+    if (found.vip != VipId::none && found.pool != PoolId::none && !has_bad_source(packet)) [[likely]]
+      set_service(packet, found);
     else
-      pass_on(packet, view, found.pool == PoolId::own);
+      classify_odd(batch, packet, view);
   }
 }
 

@@ -21,7 +21,7 @@ inline Block16 ipv6_destination(const std::uint8_t* ip) {
 }
 
 // REQUIRES: ports are set.
-inline VipMatch find_service(const Packet& packet, const TablesView& view) {
+[[gnu::always_inline]] inline VipMatch find_service(const Packet& packet, const TablesView& view) {
   if (packet.family == Family::ipv4)
     return find_vip4(view, ipv4_destination(packet.l3()), packet.protocol, packet.ports.destination);
   return find_vip6(view, ipv6_destination(packet.l3()), packet.protocol, packet.ports.destination);
@@ -61,11 +61,15 @@ inline void turn_away(Batch& batch, Packet& packet, const TablesView& view, Coun
     drop(packet, reason);
 }
 
-// REQUIRES: the destination is a VIP's; ports are set.
-inline void take_service(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& found) {
+inline void set_service(Packet& packet, const VipMatch& found) {
   packet.vip = found.vip;
   packet.pool = found.pool;
   packet.tracking = found.tracking;
+}
+
+// REQUIRES: the destination is a VIP's; ports are set.
+inline void take_service(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& found) {
+  set_service(packet, found);
   if (found.pool != PoolId::none) [[likely]]
     return;
   if (is_gue(packet)) return drop(packet, Counter::drop_encapsulated);

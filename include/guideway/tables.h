@@ -164,6 +164,8 @@ struct VipIndex4Entry {
 };
 static_assert(sizeof(VipIndex4Key) == 8 && sizeof(VipIndex4Entry) == 16);
 
+// A VipIndex6Key in registers: put together in memory, it could not be read in larger pieces at once.
+using VipIndex6Words = std::array<std::uint64_t, 3>;
 struct VipIndex6Key {
   Block16 address{};
   Be16 port;
@@ -171,10 +173,11 @@ struct VipIndex6Key {
   std::uint8_t tag = 0;
   std::uint8_t zero[4]{};
   friend constexpr bool operator==(const VipIndex6Key& a, const VipIndex6Key& b) {
-    using Words = std::array<std::uint64_t, 3>;
-    const auto x = std::bit_cast<Words>(a);
-    const auto y = std::bit_cast<Words>(b);
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+    return a == std::bit_cast<VipIndex6Words>(b);
+  }
+  friend constexpr bool operator==(const VipIndex6Key& a, const VipIndex6Words& b) {
+    const auto words = std::bit_cast<VipIndex6Words>(a);
+    return ((words[0] ^ b[0]) | (words[1] ^ b[1]) | (words[2] ^ b[2])) == 0;
   }
 };
 struct VipIndex6Entry {
@@ -186,13 +189,15 @@ struct VipIndex6Entry {
 };
 static_assert(sizeof(VipIndex6Key) == 24 && sizeof(VipIndex6Entry) == 32);
 
-// VipIndex6Key{address, port, protocol, prefix_tag(128)}, put together in registers: written field by field, it could
-// not be read in one piece at once.
-constexpr VipIndex6Key service_key(const Block16& address, IpProto protocol, Be16 port) {
+// VipIndex6Key{address, port, protocol, prefix_tag(128)}.
+constexpr VipIndex6Words service_words(const Block16& address, IpProto protocol, Be16 port) {
   const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address);
   const std::uint64_t rest =
       port.raw() | static_cast<std::uint64_t>(protocol) << 16 | std::uint64_t{prefix_tag(128)} << 24;
-  return std::bit_cast<VipIndex6Key>(std::array{halves[0], halves[1], rest});
+  return {halves[0], halves[1], rest};
+}
+constexpr VipIndex6Key service_key(const Block16& address, IpProto protocol, Be16 port) {
+  return std::bit_cast<VipIndex6Key>(service_words(address, protocol, port));
 }
 static_assert(service_key(Block16{1}, IpProto::tcp, Be16::from_host(80)) ==
               VipIndex6Key{
@@ -215,9 +220,11 @@ constexpr std::uint64_t index_mix(std::uint64_t x) {
 inline std::uint64_t index_hash(const VipIndex4Key& key) {
   return index_mix(std::bit_cast<std::uint64_t>(key));
 }
-inline std::uint64_t index_hash(const VipIndex6Key& key) {
-  const auto words = std::bit_cast<std::array<std::uint64_t, 3>>(key);
+inline std::uint64_t index_hash(const VipIndex6Words& words) {
   return index_mix(index_mix(index_mix(words[0]) ^ words[1]) ^ words[2]);
+}
+inline std::uint64_t index_hash(const VipIndex6Key& key) {
+  return index_hash(std::bit_cast<VipIndex6Words>(key));
 }
 inline std::uint64_t index_hash(const QuicServerId& key) {
   const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(key);
