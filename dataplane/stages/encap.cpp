@@ -60,8 +60,8 @@ bool goes_on_too_big(Packet& packet, Oversize oversize) {
   return false;
 }
 
-void fill_ipv4(std::uint8_t* ip, std::uint32_t template_sum, Be32 source_bits, std::uint16_t bytes, std::uint8_t tos,
-               IpProto protocol) {
+[[gnu::always_inline]] inline void fill_ipv4(std::uint8_t* ip, std::uint32_t template_sum, Be32 source_bits,
+                                             std::uint16_t bytes, std::uint8_t tos, IpProto protocol) {
   const Be16 length = Be16::from_host(bytes);
   // The template was summed with all of these zero; `tos` and `protocol` are the second bytes of their words.
   const std::uint64_t sum = std::uint64_t{template_sum} + source_bits.raw() + length.raw() + (std::uint64_t{tos} << 8) +
@@ -114,8 +114,8 @@ std::uint16_t ethernet_bytes(const BackendRecord& backend) {
 
 // What the template leaves open.
 template <Family kFamily, Encap kEncap>
-void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes, std::uint8_t traffic_class,
-          std::uint16_t hops_bytes) {
+[[gnu::always_inline]] inline void fill(std::uint8_t* ip, const Packet& packet, std::uint16_t outer_ip_bytes,
+                                        std::uint8_t traffic_class, std::uint16_t hops_bytes) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
   const std::uint32_t entropy = entropy_of(packet.hash);
@@ -160,14 +160,16 @@ void reshape(Packet& packet, std::uint16_t front_bytes) {
   packet.frame_bytes = front_bytes + std::uint32_t{packet.l3_bytes};
 }
 
-// `hops`: as hop_list_of() gives them; only behind a GUE header.
-template <Family kFamily, Encap kEncap, bool kHasHops = false>
-void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
+// `hops`: as hop_list_of() gives them; only behind a GUE header. `ip_at`: a number, or a constant, which nearly always
+// is the one.
+template <Family kFamily, Encap kEncap, bool kHasHops>
+[[gnu::always_inline]] inline void put_in_front_at(Packet& packet, std::span<const std::uint8_t> hops,
+                                                   auto ip_at_or_constant) {
   using O = Outer<kFamily, kEncap>;
   const BackendRecord& backend = *packet.backend;
   const auto hops_bytes = static_cast<std::uint16_t>(kHasHops ? hops.size() : 0);
   const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + hops_bytes + packet.l3_bytes;
-  const std::uint16_t ip_at = ethernet_bytes(backend);
+  const std::uint16_t ip_at = ip_at_or_constant;
   const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes + hops_bytes);
   packet.verdict = Verdict::forward;
   if (outer_ip_bytes > backend.path_mtu_bytes) [[unlikely]] {
@@ -185,6 +187,16 @@ void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
   put_ethernet(front, backend, ip_at);
   fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class, hops_bytes);
   reshape(packet, front_bytes);
+}
+
+template <Family kFamily, Encap kEncap, bool kHasHops = false>
+void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
+  const std::uint16_t ip_at = ethernet_bytes(*packet.backend);
+  if (ip_at == sizeof(EthernetHeader)) [[likely]]
+    put_in_front_at<kFamily, kEncap, kHasHops>(packet, hops,
+                                               std::integral_constant<std::uint16_t, sizeof(EthernetHeader)>{});
+  else
+    put_in_front_at<kFamily, kEncap, kHasHops>(packet, hops, ip_at);
 }
 
 // Nothing but another Ethernet header; its type says what family the packet is of.
