@@ -28,6 +28,17 @@ void prefetch_front(const Packet& packet) {
   __builtin_prefetch(packet.data - std::min<std::uint32_t>(kCacheLineBytes, packet.headroom_bytes), 1);
 }
 
+// What encap will read of a packet besides its first line: further on the processor sees by itself where it goes.
+// Not a loop: one that only fetches ahead is one that does nothing, says g++ 12.
+[[gnu::always_inline]] inline void prefetch_rest(const Packet& packet) {
+  const auto line = [&](std::uint32_t i) {
+    if (packet.contiguous_bytes > i * kCacheLineBytes) __builtin_prefetch(packet.data + i * kCacheLineBytes);
+  };
+  line(1);
+  line(2);
+  line(3);
+}
+
 void prefetch_record(const BackendRecord* backend) {
   if (backend == nullptr) [[unlikely]]
     return;
@@ -87,6 +98,7 @@ class Selection {
       prefetch_front(packet);
       if (packet.tracking == Tracking::all) tracker_.flows.prefetch(packet.hash);
       const PoolView* pool = pool_view(view_, packet.pool);
+      if (pool != nullptr && pool->sums_packets) prefetch_rest(packet);
       place.pool = pool;
       place.entry = pool != nullptr ? slot_entry(*pool, slot_hash(packet, view_, *pool)) : nullptr;
       __builtin_prefetch(place.entry);

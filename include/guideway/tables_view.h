@@ -44,7 +44,8 @@ struct PoolView {
   ObjectRef slots_ref{};
   ObjectRef backends_ref{};
   Encap encap{};
-  ObjectRef quic_ref{};  // offset 0: connection IDs name no backends
+  bool sums_packets = false;  // some outer header has a checksum over the whole packet: GUE over IPv6
+  ObjectRef quic_ref{};       // offset 0: connection IDs name no backends
   QuicView quic;
   ObjectRef history_ref{};  // offset 0: all slots are settled
   HistoryView history;

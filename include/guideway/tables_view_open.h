@@ -157,6 +157,12 @@ inline bool directory_is_sound(const Elements<BackendPlace>& places, std::span<c
   return true;
 }
 
+inline bool sums_packets(const Elements<BackendRecord>& backends) {
+  return std::any_of(backends.first, backends.first + backends.count, [](const BackendRecord& backend) {
+    return backend.outer_family == Family::ipv6 && (backend.encap == Encap::gue0 || backend.encap == Encap::gue1);
+  });
+}
+
 inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolView* before,
                              PoolView& view) {
   if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax || record.encap < Encap::ipip ||
@@ -194,6 +200,7 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
           .slots_ref = slots.ref,
           .backends_ref = backends.ref,
           .encap = record.encap,
+          .sums_packets = same_backends ? before->sums_packets : sums_packets(backends),
           .quic_ref = {},
           .quic = {},
           .history_ref = {},
