@@ -12,7 +12,7 @@ constexpr bool is_vlan(EtherType type) {
   return type == EtherType::vlan || type == EtherType::qinq;
 }
 
-void parse_ports(Packet& packet, std::uint32_t header_bytes) {
+[[gnu::always_inline]] inline void parse_ports(Packet& packet, std::uint32_t header_bytes) {
   if (packet.l4_bytes() < header_bytes || packet.l4_offset + header_bytes > packet.contiguous_bytes) {
     packet.reason = Counter::drop_l4_truncated;
     return;
@@ -22,12 +22,8 @@ void parse_ports(Packet& packet, std::uint32_t header_bytes) {
 }
 
 // REQUIRES: the L3 header is sound, and this is no fragment.
-void parse_l4(Packet& packet) {
+void parse_other_l4(Packet& packet) {
   switch (packet.protocol) {
-    case IpProto::tcp:
-      return parse_ports(packet, sizeof(TcpHeader));
-    case IpProto::udp:
-      return parse_ports(packet, sizeof(UdpHeader));
     case IpProto::ipip:
     case IpProto::ipv6:
     case IpProto::gre:
@@ -38,6 +34,16 @@ void parse_l4(Packet& packet) {
   }
   if (packet.protocol == (packet.family == Family::ipv4 ? IpProto::icmp : IpProto::icmpv6)) return parse_icmp(packet);
   packet.reason = Counter::drop_unsupported_protocol;
+}
+
+// REQUIRES: the L3 header is sound, and this is no fragment.
+[[gnu::always_inline]] inline void parse_l4(Packet& packet) {
+  if (packet.protocol == IpProto::tcp)
+    parse_ports(packet, sizeof(TcpHeader));
+  else if (packet.protocol == IpProto::udp)
+    parse_ports(packet, sizeof(UdpHeader));
+  else
+    parse_other_l4(packet);
 }
 
 // RFC 791, section 3.1. What is wrong with the header; finds the L4 header.

@@ -155,8 +155,11 @@ class Selection {
 
   template <typename Step>
   void for_each_pending(Step step) {
-    for (std::uint32_t i = 0; i < batch_.count; i++)
-      if (batch_.packets[i].verdict == Verdict::pending) step(batch_.packets[i], places_[i]);
+    Place* place = places_.data();
+    for (Packet& packet : batch_.all()) {
+      if (packet.verdict == Verdict::pending) step(packet, *place);
+      place++;
+    }
   }
 
   Batch& batch_;

@@ -124,11 +124,11 @@ constexpr bool are_sound(const QuicShapes& shapes) {
 
 // A quic object that open_generation() has found sound. What bounds the lookups lies here, out of the writer's reach.
 struct QuicView {
-  QuicShapes shapes{};
-  const QuicDecoders* decoders = nullptr;  // for the keys
   const QuicServerEntry* entries = nullptr;
   std::uint32_t mask = 0;
   std::uint32_t probes = 0;
+  const QuicDecoders* decoders = nullptr;  // for the keys
+  QuicShapes shapes{};
 };
 
 }  // namespace guideway

@@ -32,7 +32,8 @@ struct HistoryView {
   std::uint32_t past_count = 0;
 };
 
-struct PoolView {
+// What a packet to a settled slot reads lies in the first cache line.
+struct alignas(kCacheLineBytes) PoolView {
   const SlotEntry* slots = nullptr;
   const BackendRecord* backends = nullptr;
   std::uint32_t slot_count = 0;
@@ -41,15 +42,16 @@ struct PoolView {
   std::uint8_t flags = 0;  // kPool…
   std::uint8_t source_bits4 = 32;
   std::uint8_t source_bits6 = 128;
-  ObjectRef slots_ref{};
-  ObjectRef backends_ref{};
   Encap encap{};
   bool sums_packets = false;  // some outer header has a checksum over the whole packet: GUE over IPv6
-  ObjectRef quic_ref{};       // offset 0: connection IDs name no backends
   QuicView quic;
-  ObjectRef history_ref{};  // offset 0: all slots are settled
   HistoryView history;
+  ObjectRef slots_ref{};
+  ObjectRef backends_ref{};
+  ObjectRef quic_ref{};     // offset 0: connection IDs name no backends
+  ObjectRef history_ref{};  // offset 0: all slots are settled
 };
+static_assert(offsetof(PoolView, quic) + offsetof(QuicView, entries) < kCacheLineBytes);
 
 struct VipMatch {
   VipId vip = VipId::none;     // none: the address is no VIP's

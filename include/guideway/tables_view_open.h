@@ -111,8 +111,8 @@ inline TablesError open_quic(std::span<const std::byte> segment, const ObjectRef
   const auto* decoders = reinterpret_cast<const std::byte*>(entries.first) - sizeof(QuicDecoders);
   const auto shapes = snapshot<QuicShapes>(decoders + offsetof(QuicDecoders, shapes));
   if (!are_sound(shapes)) return TablesError::bad_quic;
-  view.quic = {shapes, reinterpret_cast<const QuicDecoders*>(decoders), entries.first, entries.count - 1,
-               entries.probes_max};
+  view.quic = {entries.first, entries.count - 1, entries.probes_max, reinterpret_cast<const QuicDecoders*>(decoders),
+               shapes};
   return TablesError::none;
 }
 
@@ -197,14 +197,14 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
           .flags = record.flags,
           .source_bits4 = record.source_bits4,
           .source_bits6 = record.source_bits6,
-          .slots_ref = slots.ref,
-          .backends_ref = backends.ref,
           .encap = record.encap,
           .sums_packets = same_backends ? before->sums_packets : sums_packets(backends),
-          .quic_ref = {},
           .quic = {},
-          .history_ref = {},
-          .history = {}};
+          .history = {},
+          .slots_ref = slots.ref,
+          .backends_ref = backends.ref,
+          .quic_ref = {},
+          .history_ref = {}};
   if (record.history.offset_units != 0)
     if (const auto e = open_history(segment, record.history, before, view); e != TablesError::none) return e;
   return record.quic.offset_units != 0 ? open_quic(segment, record.quic, before, view) : TablesError::none;
