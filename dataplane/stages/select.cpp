@@ -39,11 +39,11 @@ void prefetch_front(const Packet& packet) {
   line(3);
 }
 
-void prefetch_record(const BackendRecord* backend) {
+void prefetch_record(const PoolView& pool, const BackendRecord* backend) {
   if (backend == nullptr) [[unlikely]]
     return;
   __builtin_prefetch(backend);
-  __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(backend) + kCacheLineBytes);
+  if (pool.has_long_headers) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(backend) + kCacheLineBytes);
 }
 
 // As a number: compared byte by byte, g++ 12 calls memcmp().
@@ -114,7 +114,7 @@ class Selection {
         place.is_tracked &= !follow_connection_id(packet, *pool, view_);
       any_tracked_ |= place.is_tracked;
       if (place.is_tracked) tracker_.flows.prefetch(packet.hash);
-      prefetch_record(packet.backend);
+      if (pool != nullptr) prefetch_record(*pool, packet.backend);
     });
   }
 
@@ -131,7 +131,7 @@ class Selection {
       const SlotChoice choice{place.pool, packet.backend, slot, (entry & kSlotUnsettled) != 0};
       packet.backend = track(packet, choice, view_, tracker_, now_);
       packet.has_hops = has_hops(packet, choice);
-      prefetch_record(packet.backend);
+      prefetch_record(*place.pool, packet.backend);
     });
   }
 

@@ -43,7 +43,8 @@ struct alignas(kCacheLineBytes) PoolView {
   std::uint8_t source_bits4 = 32;
   std::uint8_t source_bits6 = 128;
   Encap encap{};
-  bool sums_packets = false;  // some outer header has a checksum over the whole packet: GUE over IPv6
+  bool has_long_headers = false;  // some reach into the second cache line of their record
+  bool sums_packets = false;      // some outer header has a checksum over the whole packet: GUE over IPv6
   QuicView quic;
   HistoryView history;
   ObjectRef slots_ref{};

@@ -157,6 +157,11 @@ inline bool directory_is_sound(const Elements<BackendPlace>& places, std::span<c
   return true;
 }
 
+inline bool has_long_headers(const Elements<BackendRecord>& backends) {
+  return std::any_of(backends.first, backends.first + backends.count, [](const BackendRecord& backend) {
+    return offsetof(BackendRecord, outer) + backend.outer_bytes > kCacheLineBytes;
+  });
+}
 inline bool sums_packets(const Elements<BackendRecord>& backends) {
   return std::any_of(backends.first, backends.first + backends.count, [](const BackendRecord& backend) {
     return backend.outer_family == Family::ipv6 && (backend.encap == Encap::gue0 || backend.encap == Encap::gue1);
@@ -198,6 +203,7 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
           .source_bits4 = record.source_bits4,
           .source_bits6 = record.source_bits6,
           .encap = record.encap,
+          .has_long_headers = same_backends ? before->has_long_headers : has_long_headers(backends),
           .sums_packets = same_backends ? before->sums_packets : sums_packets(backends),
           .quic = {},
           .history = {},
