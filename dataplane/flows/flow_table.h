@@ -34,7 +34,6 @@ struct FlowTimeouts {
   Seconds closing{240};       // RFC 5382, REQ-5: 4 minutes
   Seconds datagram{300};      // RFC 4787, REQ-5
 };
-inline constexpr Seconds kFlowTimeoutMax{8 * 3600};  // far enough from 2^16 that no age can be mistaken
 
 class FlowTable {
  public:

@@ -119,7 +119,7 @@ void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& 
   }
 }
 
-// Whatever is not for a service.
+// Whatever has no service of its own.
 [[gnu::noinline]] void classify_odd(Batch& batch, Packet& packet, const TablesView& view) {
   if (packet.family == Family::none) {
     packet.verdict = Verdict::to_kernel;
@@ -132,16 +132,28 @@ void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& 
     pass_on(packet, view, found.pool == PoolId::own);
 }
 
+// Nearly all packets are of flows to an address, protocol and port that have an entry. True: that was it.
+template <typename Entry>
+[[gnu::always_inline]] inline bool take_at_once(Packet& packet, const Entry* service) {
+  if (service == nullptr || service->pool == PoolId::none || has_bad_source(packet)) [[unlikely]]
+    return false;
+  set_service(packet, {service->vip, service->pool, service->tracking});
+  return true;
+}
+[[gnu::always_inline]] inline bool take_at_once(Packet& packet, const TablesView& view) {
+  if (packet.kind != PacketKind::flow) return false;
+  const Be16 port = packet.ports.destination;
+  if (packet.family == Family::ipv4)
+    return take_at_once(packet, own_service4(view, ipv4_destination(packet.l3()), packet.protocol, port));
+  return take_at_once(packet, own_service6(view, ipv6_destination(packet.l3()), packet.protocol, port));
+}
+
 }  // namespace
 
 void classify(Batch& batch, const TablesView& view) {
-  for (Packet& packet : batch.all()) {
-    const VipMatch found = packet.kind == PacketKind::flow ? find_service(packet, view) : VipMatch{};
-    if (found.vip != VipId::none && found.pool != PoolId::none && !has_bad_source(packet)) [[likely]]
-      set_service(packet, found);
-    else
+  for (Packet& packet : batch.all())
+    if (!take_at_once(packet, view)) [[unlikely]]
       classify_odd(batch, packet, view);
-  }
 }
 
 }  // namespace guideway

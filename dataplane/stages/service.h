@@ -21,7 +21,7 @@ inline Block16 ipv6_destination(const std::uint8_t* ip) {
 }
 
 // REQUIRES: ports are set.
-[[gnu::always_inline]] inline VipMatch find_service(const Packet& packet, const TablesView& view) {
+inline VipMatch find_service(const Packet& packet, const TablesView& view) {
   if (packet.family == Family::ipv4)
     return find_vip4(view, ipv4_destination(packet.l3()), packet.protocol, packet.ports.destination);
   return find_vip6(view, ipv6_destination(packet.l3()), packet.protocol, packet.ports.destination);

@@ -146,12 +146,14 @@ inline VipMatch find_address(const Index& index, Key key) {
   return {address->vip, PoolId::none, {}};
 }
 
-// For a key that has no entry of its own. The order of docs/packet_policy.md, section 3.
+// The order of docs/packet_policy.md, section 3.
 template <typename Index, typename Key>
-[[gnu::noinline]] VipMatch find_wider(const Index& index, Key key) {
+inline VipMatch find(const Index& index, Key key) {
+  const auto* service = probe(index, key);
+  if (service != nullptr) return {service->vip, service->pool, service->tracking};
   const VipMatch address = find_address(index, key);
   if (address.vip == VipId::none) return address;
-  const auto* service = probe_prefixes(index, key);
+  service = probe_prefixes(index, key);
   if (service == nullptr) {
     key.port = {};
     service = probe_longest(index, key);
@@ -161,21 +163,19 @@ template <typename Index, typename Key>
 
 }  // namespace detail
 
-// Which service? The longest and most specific one. Nearly all packets are for an address and a port that have an
-// entry: they take one probe.
+// The entry of exactly this address, protocol and port; nullptr if it has none.
+inline const VipIndex4Entry* own_service4(const TablesView& view, Be32 address, IpProto protocol, Be16 port) {
+  return detail::probe(view.index4, VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)});
+}
+inline const VipIndex6Entry* own_service6(const TablesView& view, const Block16& address, IpProto protocol, Be16 port) {
+  return detail::probe(view.index6, service_words(address, protocol, port));
+}
+// Which service? The longest and most specific one.
 inline VipMatch find_vip4(const TablesView& view, Be32 address, IpProto protocol, Be16 port) {
-  const VipIndex4Key key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)};
-  const VipIndex4Entry* service = detail::probe(view.index4, key);
-  if (service != nullptr) [[likely]]
-    return {service->vip, service->pool, service->tracking};
-  return detail::find_wider(view.index4, key);
+  return detail::find(view.index4, VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)});
 }
 inline VipMatch find_vip6(const TablesView& view, const Block16& address, IpProto protocol, Be16 port) {
-  const VipIndex6Words key = service_words(address, protocol, port);
-  const VipIndex6Entry* service = detail::probe(view.index6, key);
-  if (service != nullptr) [[likely]]
-    return {service->vip, service->pool, service->tracking};
-  return detail::find_wider(view.index6, std::bit_cast<VipIndex6Key>(key));
+  return detail::find(view.index6, service_key(address, protocol, port));
 }
 // Whose address, whatever it serves? `pool` is none or own.
 inline VipMatch find_address4(const TablesView& view, Be32 address) {
