@@ -125,11 +125,11 @@ void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& 
     packet.verdict = Verdict::to_kernel;
     return;
   }
-  const VipMatch found = packet.kind == PacketKind::flow ? find_service(packet, view) : find_destination(packet, view);
-  if (found.vip != VipId::none)
-    take(batch, packet, view, found);
+  const VipMatch address = find_destination(packet, view);
+  if (address.vip == VipId::none)
+    pass_on(packet, view, address.pool == PoolId::own);
   else
-    pass_on(packet, view, found.pool == PoolId::own);
+    take(batch, packet, view, packet.kind == PacketKind::flow ? find_service(packet, view) : address);
 }
 
 // Nearly all packets are of flows to an address, protocol and port that have an entry. True: that was it.

@@ -136,14 +136,18 @@ inline const auto* probe_longest(const Index& index, const Key& key) {
   return entry != nullptr ? entry : probe_prefixes(index, key);
 }
 
+template <typename Entry>
+inline VipMatch match_of_address(const Entry* address) {
+  if (address == nullptr) return {};
+  if (address->pool == PoolId::own) return {VipId::none, PoolId::own, {}};
+  return {address->vip, PoolId::none, {}};
+}
+
 template <typename Index, typename Key>
 inline VipMatch find_address(const Index& index, Key key) {
   key.port = {};
   key.protocol = 0;
-  const auto* address = probe_longest(index, key);
-  if (address == nullptr) return {};
-  if (address->pool == PoolId::own) return {VipId::none, PoolId::own, {}};
-  return {address->vip, PoolId::none, {}};
+  return match_of_address(probe_longest(index, key));
 }
 
 // The order of docs/packet_policy.md, section 3.
@@ -182,7 +186,10 @@ inline VipMatch find_address4(const TablesView& view, Be32 address) {
   return detail::find_address(view.index4, VipIndex4Key{address, {}, 0, prefix_tag(32)});
 }
 inline VipMatch find_address6(const TablesView& view, const Block16& address) {
-  return detail::find_address(view.index6, VipIndex6Key{address, {}, 0, prefix_tag(128), {}});
+  const VipIndex6Entry* entry = detail::probe(view.index6, service_words(address, IpProto{}, {}));
+  if (entry == nullptr && view.index6.prefixes.count > 0)
+    entry = detail::probe_prefixes(view.index6, service_key(address, IpProto{}, {}));
+  return detail::match_of_address(entry);
 }
 
 // nullptr when the id is not of this generation (only a scribbled index can say so).

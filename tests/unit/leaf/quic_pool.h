@@ -29,8 +29,8 @@ class QuicPool {
     }
     view_.backends = backends_.data();
     view_.backend_count = static_cast<std::uint32_t>(backends_.size());
-    view_.quic = {decoders_.shapes, &decoders_, entries_.data(), static_cast<std::uint32_t>(entries_.size() - 1),
-                  static_cast<std::uint32_t>(entries_.size())};
+    const auto entries = static_cast<std::uint32_t>(entries_.size());
+    view_.quic = {entries_.data(), entries - 1, entries, &decoders_, decoders_.shapes};
   }
   QuicPool(const QuicPool&) = delete;
   QuicPool& operator=(const QuicPool&) = delete;
