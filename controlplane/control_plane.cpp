@@ -75,7 +75,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       loaded_at_(started_),
       intents_file_(config_->control.state_dir),
       intents_(intents_file_.load(intents_warning_)),
-      eras_(config_->control.state_dir, eras_warning_),
+      eras_(config_->control.state_dir, config_->flows.settle_after, eras_warning_),
       publisher_(
           loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),

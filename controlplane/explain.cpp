@@ -31,9 +31,11 @@ void explain_slot(const PoolView& pool, std::uint64_t hash, Explanation& e) {
   const SlotEntry entry = pool.slots[index(slot)];
   e.slot = slot;
   e.unsettled = (entry & kSlotUnsettled) != 0;
-  if (const PastOwners* past = past_owners(pool, slot); past != nullptr)
+  if (const PastOwners* past = past_owners(pool, slot); past != nullptr) {
+    e.has_oldest = backend_record(pool, past->backends[0]) != nullptr;
     for (const BackendId backend : past->backends)
       if (backend_record(pool, backend) != nullptr) e.previous.push_back(index(backend));
+  }
   e.record = owner_of(pool, entry);
   if (e.record != nullptr) e.backend = static_cast<std::uint32_t>(e.record - pool.backends);
 }

@@ -40,7 +40,8 @@ struct Explanation {
   std::uint32_t slot_count = 0;
   Scheduler scheduler{};
   bool unsettled = false;
-  std::vector<std::uint32_t> previous;   // living owners of the slot before, the oldest first: positions in the pool
+  std::vector<std::uint32_t> previous;   // living owners of the slot before: positions in the pool
+  bool has_oldest = false;               // the first of them is the oldest; else all of them are nothing but hops
   std::optional<std::uint32_t> backend;  // position in the pool: of a new flow
   const BackendRecord* record = nullptr;
 };

@@ -47,7 +47,8 @@ void Publisher::publish_now() {
   no_room_ = false;
   slots_digest_ = image.slots_digest();
   slots_.clear();
-  for (const TableImage::Pool& pool : image.pools) slots_.push_back({pool.unsettled_slots, pool.crowded_slots});
+  for (const TableImage::Pool& pool : image.pools)
+    slots_.push_back({pool.unsettled_slots, pool.crowded_slots, pool.kept_slots});
   if (result == shm::PublishResult::published) on_published_();
 }
 

@@ -25,10 +25,11 @@ class Publisher {
   void publish_now();  // and whatever was requested with it
   bool waits_for_room() const { return no_room_; }
   std::uint64_t slots_digest() const { return slots_digest_; }
-  // Of the pool at this position, in the generation in force: slots with an owner that changed lately, and those of
-  // them with more living previous owners than are kept.
+  // Of the pool at this position, in the generation in force: slots that have a history; those of them with more living
+  // previous owners than it has room for; and those that would be settled but for drained backends.
   std::uint32_t unsettled_slots(std::size_t pool) const { return pool < slots_.size() ? slots_[pool].unsettled : 0; }
   std::uint32_t crowded_slots(std::size_t pool) const { return pool < slots_.size() ? slots_[pool].crowded : 0; }
+  std::uint32_t kept_slots(std::size_t pool) const { return pool < slots_.size() ? slots_[pool].kept : 0; }
 
  private:
   std::function<DesiredTables()> desired_;
@@ -40,7 +41,7 @@ class Publisher {
   bool no_room_ = false;
   std::uint64_t slots_digest_ = 0;
   struct Slots {
-    std::uint32_t unsettled, crowded;
+    std::uint32_t unsettled, crowded, kept;
   };
   std::vector<Slots> slots_;  // by pool
 };

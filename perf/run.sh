@@ -5,14 +5,14 @@
 # results go to perf/results: pipeline.json, pipeline.md and pipeline.svg. CORE=N is where it runs (default: the last
 # one), SECOND_CORE=M where a second worker does (default: the first one), BUILD=DIR the build directory, REPETITIONS=15
 # how often each row is measured. Nothing fails for being slow: a row says "ok" or "short".
-# perf/run.sh --continuity [--quick] [--seed N]: what changes and failures break, simulated in virtual time with the
-# shipped stages and tables; in about ten minutes, with 1 GB of memory, the results go to perf/results: continuity.json,
-# continuity.md and continuity.svg. --quick: in about a minute, and nothing is written.
+# perf/run.sh --continuity [--quick] [--seed N] [--schedules N]: what changes and failures break, simulated in virtual
+# time with the shipped stages and tables; in a quarter of an hour, with 2 GB of memory, the results go to perf/results:
+# continuity.json, continuity.md and continuity.svg. --quick: in about a minute, and nothing is written.
 # perf/run.sh --end-to-end [--quick …]: whole load balancers against each other, see perf/end_to_end/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-continuity() { # [--quick] [--seed N]
+continuity() { # [--quick] [--seed N] [--schedules N]
   local build=${BUILD:-build} written=(--write perf/results)
   if [[ " $* " = *" --quick "* ]]; then written=(); deploy/install_deps.sh build; else deploy/install_deps.sh perf; fi
   [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null

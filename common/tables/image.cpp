@@ -170,37 +170,43 @@ bool can_take(const DesiredBackend& backend) {
 
 std::vector<KnownBackend> known_backends(const DesiredPool& pool) {
   std::vector<KnownBackend> known;
-  for (const DesiredBackend& backend : pool.backends) known.push_back({backend.address, can_take(backend)});
+  for (const DesiredBackend& backend : pool.backends)
+    known.push_back({backend.address, can_take(backend), can_take(backend) && backend.weight == 0});
   return known;
 }
 
+// Without second chance older eras help nobody: a packet goes to one backend, and in a slot that moved long ago that is
+// its owner.
+PastEras past_of(const DesiredPool& pool) {
+  return pool.second_chance ? pool.past : PastEras{.recent = pool.past.recent};
+}
+
 // Without a backend that takes new flows, slots have no owner; those that had one before still have their flows.
-std::vector<SlotEntry> slots_without_owner(const DesiredPool& pool) {
-  return std::vector<SlotEntry>(pool.past.empty() ? 0 : pool.slot_count, kSlotOwnerMask);
+std::vector<SlotEntry> slots_without_owner(const DesiredPool& pool, const PastEras& past) {
+  return std::vector<SlotEntry>(past.empty() ? 0 : pool.slot_count, kSlotOwnerMask);
 }
 
 void make_slots(const DesiredPool& pool, TableImage::Pool& made, SlotTables& tables) {
   std::vector<SlotEntry> slots = tables.of(weights_of(pool), pool.slot_count);
   made.owners_checksum = XXH3_64bits(slots.data(), slots.size() * sizeof(SlotEntry));
   made.closed = slots.empty();
-  if (made.closed) slots = slots_without_owner(pool);
+  const PastEras past = past_of(pool);
+  if (made.closed) slots = slots_without_owner(pool, past);
   made.slot_count = static_cast<std::uint32_t>(slots.size());
   made.slots = made.history = nullptr;
-  made.unsettled_slots = made.crowded_slots = 0;
+  made.unsettled_slots = made.crowded_slots = made.kept_slots = 0;
   if (slots.empty()) return;
-  const SlotHistory history = make_slot_history(slots, known_backends(pool), pool.past, tables);
+  const SlotHistory history = make_slot_history(slots, known_backends(pool), past, tables);
   made.unsettled_slots = history.unsettled_slots;
   made.crowded_slots = history.crowded_slots;
+  made.kept_slots = history.kept_slots;
   if (!history.words.empty()) made.history = make_object(ObjectKind::history, history.words);
   made.slots = make_object(ObjectKind::slots, slots);
 }
 
 bool same_slots(const DesiredPool& a, const DesiredPool& b) {
-  const auto same_known = [](const KnownBackend& x, const KnownBackend& y) {
-    return x.address == y.address && x.can_take == y.can_take;
-  };
-  return a.slot_count == b.slot_count && weights_of(a) == weights_of(b) && a.past == b.past &&
-         (a.past.empty() || std::ranges::equal(known_backends(a), known_backends(b), same_known));
+  return a.slot_count == b.slot_count && weights_of(a) == weights_of(b) && a.second_chance == b.second_chance &&
+         a.past == b.past && (a.past.empty() || known_backends(a) == known_backends(b));
 }
 
 // Takes over from `before` what did not change; nullptr: there was none.

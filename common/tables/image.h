@@ -45,8 +45,8 @@ struct DesiredPool {
   Scheduler scheduler = Scheduler::maglev;
   std::uint8_t source_bits4 = 32;  // of a client's address, what source_hash hashes
   std::uint8_t source_bits6 = 128;
-  bool second_chance = false;   // packets of unsettled slots carry their previous owners as hops
-  std::vector<Weights> past{};  // what its weights were in the eras that are remembered, the oldest first
+  bool second_chance = false;  // packets of unsettled slots carry their previous owners as hops
+  PastEras past{};             // what its weights were in the eras that are remembered
   friend bool operator==(const DesiredPool&, const DesiredPool&) = default;
 };
 
@@ -99,6 +99,7 @@ struct TableImage {
     std::uint64_t owners_checksum = 0;  // of the owners alone, whatever is settled
     std::uint32_t unsettled_slots = 0;
     std::uint32_t crowded_slots = 0;  // of them, those with more living previous owners than are kept
+    std::uint32_t kept_slots = 0;     // of them, those that are so for drained backends alone
   };
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;

@@ -7,68 +7,120 @@
 namespace guideway {
 namespace {
 
+enum class Age { recent, older, kept };
+
 // Whom an era's table names, as positions in today's pool.
 struct Era {
   std::span<const SlotEntry> slots;
   std::vector<BackendId> today;  // by position in the era; none: gone
+  Age age{};
 };
 
-std::vector<Era> eras_of(std::span<const Weights> past, std::span<const KnownBackend> backends,
-                         std::uint32_t slot_count, SlotTables& tables) {
-  std::map<IpAddress, BackendId> positions;
-  for (std::size_t i = 0; i < backends.size(); i++) positions.emplace(backends[i].address, static_cast<BackendId>(i));
-  std::vector<Era> eras;
+using Positions = std::map<IpAddress, BackendId>;
+
+void add_eras(std::span<const Weights> past, Age age, const Positions& positions, std::uint32_t slot_count,
+              SlotTables& tables, std::vector<Era>& eras) {
   for (const Weights& weights : past) {
-    Era era{tables.of(weights, slot_count), {}};
+    Era era{tables.of(weights, slot_count), {}, age};
     for (const WeightedBackend& backend : weights) {
       const auto found = positions.find(backend.address);
       era.today.push_back(found == positions.end() ? BackendId::none : found->second);
     }
     if (!era.slots.empty()) eras.push_back(std::move(era));
   }
+}
+
+// The oldest first.
+std::vector<Era> eras_of(const PastEras& past, std::span<const KnownBackend> backends, std::uint32_t slot_count,
+                         SlotTables& tables) {
+  Positions positions;
+  for (std::size_t i = 0; i < backends.size(); i++) positions.emplace(backends[i].address, static_cast<BackendId>(i));
+  std::vector<Era> eras;
+  add_eras(past.kept, Age::kept, positions, slot_count, tables, eras);
+  add_eras(past.older, Age::older, positions, slot_count, tables, eras);
+  add_eras(past.recent, Age::recent, positions, slot_count, tables, eras);
   return eras;
 }
 
-// The distinct living owners of one slot: the first, and then the others in the order of their last eras.
+// The distinct living owners of one slot: where flows go that nobody knows, and then the others in the order of their
+// last eras.
 class Owners {
  public:
-  // The oldest stays: it has the flows that nobody knows. Of the others the last ones have most flows left.
+  Owners(BackendId owner, std::span<const KnownBackend> backends) : owner_(owner), backends_(backends) {}
+  // The oldest of the window stays the first: it has the flows that nobody knows.
   void add(BackendId backend) {
-    if (count_ > 0 && owners_[0] == backend) return;
-    const auto end = owners_.begin() + count_;
-    auto out = std::find(owners_.begin(), end, backend);
-    if (out == end && count_ < kPastOwnersMax) {
-      owners_[count_++] = backend;
+    if (owners_[0] != BackendId::none) return add_other(backend);
+    forget_other(backend);
+    owners_[0] = backend;
+  }
+  // Of the others drained ones come first: nothing else will lead their flows to them. Then the last ones, which have
+  // most flows left. The owner of now is a hop anyway.
+  void add_other(BackendId backend) {
+    if (owners_[0] == backend || owner_ == backend) return;
+    auto out = std::find(others(), others_end(), backend);
+    if (out == others_end() && others_ + 1 < kPastOwnersMax) {
+      owners_[++others_] = backend;
       return;
     }
-    if (out == end) {
+    if (out == others_end()) {
       crowded_ = true;
-      out = owners_.begin() + 1;
+      out = std::find_if_not(others(), others_end(), [this](BackendId other) { return is_drained(other); });
+      if (out == others_end() && !is_drained(backend)) return;
+      if (out == others_end()) out = others();
     }
-    std::rotate(out, out + 1, end);
-    *(end - 1) = backend;
+    std::rotate(out, out + 1, others_end());
+    *(others_end() - 1) = backend;
   }
   bool crowded() const { return crowded_; }
   PastOwners past() const { return {owners_, 0}; }
 
  private:
+  using Place = std::array<BackendId, kPastOwnersMax>::iterator;
+  bool is_drained(BackendId backend) const { return backends_[index(backend)].is_drained; }
+  Place others() { return owners_.begin() + 1; }
+  Place others_end() { return others() + others_; }
+  void forget_other(BackendId backend) {
+    const Place out = std::find(others(), others_end(), backend);
+    if (out == others_end()) return;
+    std::rotate(out, out + 1, others_end());
+    owners_[others_--] = BackendId::none;
+  }
+
+  BackendId owner_;
+  std::span<const KnownBackend> backends_;
   std::array<BackendId, kPastOwnersMax> owners_{BackendId::none, BackendId::none, BackendId::none};
-  std::uint32_t count_ = 0;
+  std::uint32_t others_ = 0;
   bool crowded_ = false;
 };
 
 struct SlotPast {
   Owners owners;
-  bool unsettled = false;
+  bool is_unsettled = false;
+  bool is_only_kept = true;  // if it is unsettled
 };
 
+bool speaks_for(const Era& era, const KnownBackend& backend) {
+  if (era.age == Age::recent) return true;
+  return era.age == Age::older ? backend.can_take : backend.is_drained;
+}
+
+// Without an owner no flow began since: those that nobody knows are at whoever older eras name.
+void add_era(const Era& era, BackendId before, BackendId owner, std::span<const KnownBackend> backends,
+             SlotPast& past) {
+  const KnownBackend known = before == BackendId::none ? KnownBackend{} : backends[index(before)];
+  if (!speaks_for(era, known)) return;
+  past.is_unsettled = past.is_unsettled || before != owner;
+  past.is_only_kept = past.is_only_kept && (era.age == Age::kept || before == owner);
+  if (!known.can_take) return;
+  if (era.age != Age::recent && owner != BackendId::none)
+    past.owners.add_other(before);
+  else
+    past.owners.add(before);
+}
+
 SlotPast past_of(std::size_t slot, BackendId owner, std::span<const Era> eras, std::span<const KnownBackend> backends) {
-  SlotPast past;
-  for (const Era& era : eras) {
-    const BackendId before = era.today[era.slots[slot]];
-    past.unsettled = past.unsettled || before != owner;
-    if (before != BackendId::none && backends[index(before)].can_take) past.owners.add(before);
-  }
+  SlotPast past{Owners(owner, backends)};
+  for (const Era& era : eras) add_era(era, era.today[era.slots[slot]], owner, backends, past);
   return past;
 }
 
@@ -88,8 +140,8 @@ void SlotTables::forget_unused() {
   for (auto& [key, table] : tables_) table.used = false;
 }
 
-SlotHistory make_slot_history(std::span<SlotEntry> slots, std::span<const KnownBackend> backends,
-                              std::span<const Weights> past, SlotTables& tables) {
+SlotHistory make_slot_history(std::span<SlotEntry> slots, std::span<const KnownBackend> backends, const PastEras& past,
+                              SlotTables& tables) {
   const std::vector<Era> eras = eras_of(past, backends, static_cast<std::uint32_t>(slots.size()), tables);
   std::vector<HistoryBlock> blocks(history_blocks(static_cast<std::uint32_t>(slots.size())));
   std::vector<PastOwners> pasts;
@@ -98,11 +150,12 @@ SlotHistory make_slot_history(std::span<SlotEntry> slots, std::span<const KnownB
     HistoryBlock& block = blocks[s / kSlotsPerHistoryBlock];
     if (s % kSlotsPerHistoryBlock == 0) block.first = static_cast<std::uint32_t>(pasts.size());
     const SlotPast of_slot = past_of(s, static_cast<BackendId>(slots[s]), eras, backends);
-    if (!of_slot.unsettled) continue;
+    if (!of_slot.is_unsettled) continue;
     slots[s] |= kSlotUnsettled;
     block.mask |= 1U << (s % kSlotsPerHistoryBlock);
     pasts.push_back(of_slot.owners.past());
-    if (of_slot.owners.crowded()) history.crowded_slots++;
+    history.crowded_slots += of_slot.owners.crowded() ? 1U : 0U;
+    history.kept_slots += of_slot.is_only_kept ? 1U : 0U;
   }
   history.unsettled_slots = static_cast<std::uint32_t>(pasts.size());
   if (pasts.empty()) return history;

@@ -4,6 +4,9 @@
 // An era is a time during which a pool's weights stayed the same. The history of a slot is the sequence of its owners
 // in the eras that are remembered, and now. A slot is unsettled if any of them is not the owner of now.
 //
+// For second chance there is more. Older eras name hops and nothing else: flows that nobody knows go to the owner,
+// because in such a slot most began there. Kept eras are older still, and name those backends alone that are drained.
+//
 // A pure function: equal eras and equal backends give equal bytes on every load balancer.
 // Thread-safety: SlotTables one thread, the rest pure functions.
 #pragma once
@@ -18,9 +21,19 @@ namespace guideway {
 
 using Weights = std::vector<WeightedBackend>;
 
+// The eras before the one in force, each with the oldest first.
+struct PastEras {
+  std::vector<Weights> recent;   // that ended less than the window ago
+  std::vector<Weights> older{};  // … less than some windows, or had to make room for recent ones
+  std::vector<Weights> kept{};   // … before that, with weight of backends that are idle now
+  bool empty() const { return recent.empty() && older.empty() && kept.empty(); }
+  friend bool operator==(const PastEras&, const PastEras&) = default;
+};
+
 struct SlotHistory {
   std::vector<HistoryWord> words;  // of the history object; empty: all slots are settled
   std::uint32_t unsettled_slots = 0;
+  std::uint32_t kept_slots = 0;     // of them, those that only kept eras make so
   std::uint32_t crowded_slots = 0;  // with more living previous owners than PastOwners holds
 };
 
@@ -47,12 +60,14 @@ class SlotTables {
 // One backend of today's pool, as the history sees it.
 struct KnownBackend {
   IpAddress address;
-  bool can_take = false;  // alive and reachable: old connections may go to it
+  bool can_take = false;    // alive and reachable: old connections may go to it
+  bool is_drained = false;  // it can take, but no new flows
+  friend bool operator==(const KnownBackend&, const KnownBackend&) = default;
 };
 
-// Marks the unsettled slots in `slots`, which is today's table, and says who owned them before. `past`: the eras before
-// this one, the oldest first. REQUIRES: today's slot count is that of all eras.
-SlotHistory make_slot_history(std::span<SlotEntry> slots, std::span<const KnownBackend> backends,
-                              std::span<const Weights> past, SlotTables& tables);
+// Marks the unsettled slots in `slots`, which is today's table, and says who owned them before.
+// REQUIRES: today's slot count is that of all eras.
+SlotHistory make_slot_history(std::span<SlotEntry> slots, std::span<const KnownBackend> backends, const PastEras& past,
+                              SlotTables& tables);
 
 }  // namespace guideway

@@ -39,9 +39,12 @@ std::string exceptions(const config::Pool& pool, const Explanation& e) {
   if (e.scheduler == Scheduler::round_robin || e.scheduler == Scheduler::least_connections)
     text += fmt::format("; scheduler {} gives new flows to whoever's turn it is, and they stay there",
                         e.scheduler == Scheduler::round_robin ? "round-robin" : "least-connections");
-  if (e.unsettled && !e.previous.empty())
+  if (e.unsettled && e.has_oldest)
     text += fmt::format("; the slot has moved lately: flows that began before are at backend {}",
                         pool.backends[e.previous.front()].name);
+  else if (e.unsettled && !e.previous.empty())
+    text += fmt::format("; second chance finds flows that drained backend {} still has",
+                        pool.backends[e.previous.back()].name);
   return text;
 }
 

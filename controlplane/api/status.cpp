@@ -281,6 +281,7 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
           {"slots", pool.slots},
           {"unsettled_slots", control_plane.publisher().unsettled_slots(position)},
           {"crowded_slots", control_plane.publisher().crowded_slots(position)},
+          {"kept_slots", control_plane.publisher().kept_slots(position)},
           {"health_check", check == nullptr ? json() : json(check->name)},
           {"digest", slots_digest(control_plane, position)},
           {"usable_backends", usable},

@@ -112,12 +112,15 @@ std::string render_vips(const Json& vips, const Style& style) {
   return table.text(style, "");
 }
 
-// "65521 slots (1200 unsettled, 3 crowded)": the latter while a change is recent.
+// "65521 slots (1200 unsettled, 655 of them until drained backends are undrained or removed, 3 crowded)": while a
+// change is recent, or a drain lasts.
 std::string slots_of(const Json& pool) {
   std::string slots = fmt::format("{} slots", pool.at("slots").get<std::uint32_t>());
   const auto unsettled = pool.at("unsettled_slots").get<std::uint32_t>();
   if (unsettled == 0) return slots;
   slots += fmt::format(" ({} unsettled", unsettled);
+  if (const auto kept = pool.at("kept_slots").get<std::uint32_t>(); kept > 0)
+    slots += fmt::format(", {} of them until drained backends are undrained or removed", kept);
   if (const auto crowded = pool.at("crowded_slots").get<std::uint32_t>(); crowded > 0)
     slots += fmt::format(", {} crowded", crowded);
   return slots + ")";

@@ -35,6 +35,10 @@ struct FlowTimeouts {
   Seconds datagram{300};      // RFC 4787, REQ-5
 };
 
+// How many flows of a bucket a table is made for: at half of the places taken 0.24 % of flows find both their buckets
+// full, at two thirds 1.6 % (perf/continuity).
+inline constexpr std::uint32_t kFlowsPerBucketAim = kFlowsPerBucket / 2;
+
 class FlowTable {
  public:
   static constexpr Seconds kSweepPeriod{60};

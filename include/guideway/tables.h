@@ -285,7 +285,7 @@ struct HistoryBlock {
 inline constexpr std::uint32_t kPastOwnersMax = 3;
 struct PastOwners {
   std::array<BackendId, kPastOwnersMax>
-      backends;  // alive, none twice: the oldest, then the others up to the newest; then none
+      backends;  // alive, none twice: the oldest, or none; then hops alone, the newest last; then none
   std::uint16_t reserved;
 };
 using HistoryWord = std::uint64_t;

@@ -38,14 +38,20 @@ nlohmann::json to_json(const Schedule& schedule, std::uint32_t flows, const Resu
           {"inherent", by_name(result.inherent, kSchemeNames)},
           {"detours", by_name(result.detours, kSchemeNames)},
           {"causes", by_name(result.causes, kCauseNames)},
-          {"peak", {{"moved", result.peak_moved}, {"all", result.peak_all}}}};
+          {"broken_drained", result.broken_drained},
+          {"with_hops", result.with_hops},
+          {"bytes_per_flow", double{sizeof(FlowBucket)} / kFlowsPerBucketAim},  // of the shipped table
+          {"peak",
+           {{"guideway", result.peak_moved},
+            {"guideway_second_chance", result.peak_second_chance},
+            {"full_tracking", result.peak_all}}}};
 }
 
 void run(Scenario scenario, std::uint32_t seed, std::uint32_t flows, bool with_events, bool with_minutes) {
   const Schedule schedule = make_schedule(scenario, seed);
   const Result result = simulate(schedule, flows);
   nlohmann::json row = to_json(schedule, flows, result);
-  if (with_minutes) row["moved_by_minute"] = result.moved_by_minute;
+  if (with_minutes) row["remembered_by_minute"] = result.remembered_by_minute;
   if (with_events)
     for (const Event& event : schedule.events) row["what"].push_back(to_text(event));
   fmt::print("{}\n", row.dump());

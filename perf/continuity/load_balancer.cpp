@@ -57,20 +57,16 @@ void read_hops(const Packet& packet, const TablesView& view, Choices& choices) {
   }
 }
 
-Choices choices_of(const Packet& packet, const TablesView& view) {
+Choices choices_of(const Packet& packet, const TablesView& gue) {
   Choices choices;
-  choices.moved = member_of(packet);
+  choices.second_chance = member_of(packet);
   choices.hash = packet.hash;
   choices.has_hops = packet.has_hops;
-  const PoolView* pool = pool_view(view, packet.pool);
+  const PoolView* pool = pool_view(gue, packet.pool);
   const SlotEntry* entry = pool != nullptr ? slot_entry(*pool, packet.hash) : nullptr;
   choices.unsettled = entry != nullptr && (*entry & kSlotUnsettled) != 0;
-  if (packet.has_hops) read_hops(packet, view, choices);
+  if (packet.has_hops) read_hops(packet, gue, choices);
   return choices;
-}
-
-void set_tracking(Batch& batch, Tracking tracking) {
-  for (Packet& packet : batch.all()) packet.tracking = tracking;
 }
 
 // Hardly full: what a table that is too small breaks is not the question here.
@@ -95,7 +91,8 @@ void RememberedFlows::sweep(Seconds now) {
   for (std::size_t i = 0; i <= buckets_.size() / kBucketsInASecond / 8; i++) tracker_->flows.sweep(now);
 }
 
-LoadBalancer::LoadBalancer(std::size_t flows) : moved_(buckets_for(flows)), all_(buckets_for(flows)), none_(0) {
+LoadBalancer::LoadBalancer(std::size_t flows)
+    : second_chance_(buckets_for(flows)), moved_(buckets_for(flows)), all_(buckets_for(flows)), none_(0) {
   for (auto& frame : frames_) write_frame(frame.data());
 }
 
@@ -110,38 +107,36 @@ void LoadBalancer::receive(const SimulatedPacket& packet) {
   received.contiguous_bytes = kFrameUsed;
 }
 
-void LoadBalancer::choose(const TablesView& view, Seconds now) {
+void LoadBalancer::choose(const TablesView& gue, const TablesView& ipip, Seconds now) {
   parse(batch_);
-  classify(batch_, view);
-  Batch classified = batch_;
-  select(batch_, view, moved_.tracker(), now);
-  for (std::uint32_t i = 0; i < batch_.count; i++) choices_[i] = choices_of(batch_.packets[i], view);
-  choose_all_and_none(classified, view, now);
+  classify(batch_, gue);
+  const Batch classified = batch_;
+  select(batch_, gue, second_chance_.tracker(), now);
+  for (std::uint32_t i = 0; i < batch_.count; i++) choices_[i] = choices_of(batch_.packets[i], gue);
+  choose_by_ipip(classified, ipip, now);
 }
 
-void LoadBalancer::choose_all_and_none(Batch& batch, const TablesView& view, Seconds now) {
-  Batch untracked = batch;
-  set_tracking(batch, Tracking::all);
-  select(batch, view, all_.tracker(), now);
-  set_tracking(untracked, Tracking::none);
-  select(untracked, view, none_.tracker(), now);
-  for (std::uint32_t i = 0; i < batch.count; i++) {
-    choices_[i].all = member_of(batch.packets[i]);
-    choices_[i].none = member_of(untracked.packets[i]);
-  }
+// VIP and pool are the same ones in all tables.
+void LoadBalancer::choose_by_ipip(const Batch& classified, const TablesView& ipip, Seconds now) {
+  const auto choose_by = [&](Tracking tracking, RememberedFlows& flows, std::uint32_t Choices::*choice) {
+    Batch batch = classified;
+    for (Packet& packet : batch.all()) packet.tracking = tracking;
+    select(batch, ipip, flows.tracker(), now);
+    for (std::uint32_t i = 0; i < batch.count; i++) choices_[i].*choice = member_of(batch.packets[i]);
+  };
+  choose_by(Tracking::moved, moved_, &Choices::moved);
+  choose_by(Tracking::all, all_, &Choices::all);
+  choose_by(Tracking::none, none_, &Choices::none);
 }
 
 void LoadBalancer::restart() {
-  moved_.restart();
-  all_.restart();
+  for (RememberedFlows* flows : {&second_chance_, &moved_, &all_}) flows->restart();
 }
 void LoadBalancer::forget() {
-  moved_.forget();
-  all_.forget();
+  for (RememberedFlows* flows : {&second_chance_, &moved_, &all_}) flows->forget();
 }
 void LoadBalancer::sweep(Seconds now) {
-  moved_.sweep(now);
-  all_.sweep(now);
+  for (RememberedFlows* flows : {&second_chance_, &moved_, &all_}) flows->sweep(now);
 }
 
 }  // namespace guideway::perf

@@ -1,7 +1,7 @@
 // A load balancer of the simulation: the shipped stages from parse to select, over frames made for one flow each.
 //
-// Each packet is chosen for three times: with tracking `moved`, `all` and `none`, by a table for each.
-// Ownership: the view outlives the call. Thread-safety: one thread.
+// Each packet is chosen for four times, by a flow table for each: with GUE and second chance, and with IPIP and
+// tracking `moved`, `all` and `none`. Ownership: the view outlives the call. Thread-safety: one thread.
 #pragma once
 
 #include <array>
@@ -26,11 +26,12 @@ struct SimulatedPacket {
 // What became of a packet: members by position; kNowhere: it was dropped.
 struct Choices {
   static constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
+  std::uint32_t second_chance = kNowhere;
   std::uint32_t moved = kNowhere;
   std::uint32_t all = kNowhere;
   std::uint32_t none = kNowhere;
   std::uint64_t hash = 0;
-  // Of `moved`, with second chance:
+  // Of `second_chance`:
   std::array<std::uint32_t, kHopsMax> hops{kNowhere, kNowhere, kNowhere};
   bool has_hops = false;
   bool unsettled = false;  // the slot
@@ -64,8 +65,8 @@ class LoadBalancer {
   void receive(const SimulatedPacket& packet);
   // Calls `took` with each packet received, and what was chosen for it.
   template <typename Took>
-  void flush(const TablesView& view, Seconds now, Took took) {
-    choose(view, now);
+  void flush(const Pool& pool, Seconds now, Took took) {
+    choose(pool.gue(), pool.ipip(), now);
     for (std::uint32_t i = 0; i < batch_.count; i++) took(packets_[i], choices_[i]);
     batch_.clear();
   }
@@ -73,14 +74,16 @@ class LoadBalancer {
   void restart();  // its data plane
   void forget();
   void sweep(Seconds now);
+  std::uint64_t second_chance_flows() const { return second_chance_.usage().flows; }
   std::uint64_t moved_flows() const { return moved_.usage().flows; }
   std::uint64_t all_flows() const { return all_.usage().flows; }
 
  private:
   static constexpr std::size_t kFrameBytes = 64;
-  void choose(const TablesView& view, Seconds now);
-  void choose_all_and_none(Batch& batch, const TablesView& view, Seconds now);
+  void choose(const TablesView& gue, const TablesView& ipip, Seconds now);
+  void choose_by_ipip(const Batch& classified, const TablesView& ipip, Seconds now);
 
+  RememberedFlows second_chance_;
   RememberedFlows moved_;
   RememberedFlows all_;
   RememberedFlows none_;

@@ -29,20 +29,21 @@ def draw_broken(axes, lines):
 def draw_minutes(axes, results):
     for scenario in ("drain_one", "rolling", "lose_lb"):
         row = results[scenario][0]
-        percents = [100 * flows / row["flows"] for flows in row["moved_by_minute"]]
+        percents = [100 * flows / row["flows"] for flows in row["remembered_by_minute"]]
         axes.plot([minute / 60 for minute in range(len(percents))], percents, label=BROKEN_IN[scenario].replace("\n", " "))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("hours")
-    axes.set_title("remembered, % of live flows")
+    axes.set_title("remembered with second chance, % of live flows")
     axes.legend(fontsize=7)
 
 
 def draw_peaks(axes, results):
     rows = results["changes"]
-    for kind, label, color in (("moved", *COLORS["guideway"]), ("all", *COLORS["full_tracking"])):
-        percents = sorted(100 * row["peak"][kind] / row["flows"] for row in rows)
+    for scheme in ("guideway", "guideway_second_chance", "full_tracking"):
+        label, color = COLORS[scheme]
+        percents = sorted(100 * row["peak"][scheme] / row["flows"] for row in rows)
         axes.plot(percents, [(at + 1) / len(percents) for at in range(len(percents))], color=color,
-                  label=label.replace("IPIP", "Guideway"))
+                  label=label)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("remembered at most, % of live flows")

@@ -45,19 +45,36 @@ JournalDirectory::~JournalDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Pool::Pool(std::uint32_t backends, std::uint32_t spare_backends, std::uint32_t slot_count)
-    : slot_count_(slot_count), writer_(shm::TablesWriter::create(kSegmentBytes)), members_(backends + spare_backends) {
-  for (std::uint32_t i = backends; i < members_.size(); i++) members_[i].present = false;
+PublishedTables::PublishedTables(Encap encap) : encap_(encap), writer_(shm::TablesWriter::create(kSegmentBytes)) {
   writer_->set_reader_pins([] { return kPinNone; });
+}
+
+bool PublishedTables::publish(DesiredTables desired) {
+  desired.pools[0].encap = encap_;
+  desired.pools[0].second_chance = encap_ == Encap::gue0;
+  const shm::PublishResult result = writer_->publish(builder_.build(desired));
+  if (result == shm::PublishResult::unchanged) return false;
+  if (result != shm::PublishResult::published) throw std::runtime_error("the tables do not fit their segment");
+  pools_.resize(pool_count(writer_->memory(), writer_->root()));
+  TablesView opened;
+  const TablesError error = open_generation(writer_->memory(), writer_->root(), pools_, nullptr, opened);
+  if (error != TablesError::none) throw std::runtime_error(guideway::to_text(error));
+  view_ = opened;
+  return true;
+}
+
+Pool::Pool(std::uint32_t backends, std::uint32_t spare_backends, std::uint32_t slot_count)
+    : slot_count_(slot_count), members_(backends + spare_backends) {
+  for (std::uint32_t i = backends; i < members_.size(); i++) members_[i].present = false;
   start_control_plane();
 }
 
 void Pool::start_control_plane() {
   std::string warning;
-  eras_.emplace(directory_.path(), warning);
+  eras_.emplace(directory_.path(), kSettleAfter, warning);
   if (!warning.empty()) throw std::runtime_error(warning);
-  eras_->set_window(kSettleAfter);
-  builder_ = {};
+  ipip_.forget();
+  gue_.forget();
   changed_ = true;
 }
 
@@ -105,9 +122,7 @@ bool Pool::apply(const Event& event) {
 DesiredTables Pool::desired_at(Seconds now) {
   DesiredTables desired;
   DesiredPool& pool = desired.pools.emplace_back();
-  pool.encap = Encap::gue0;
   pool.slot_count = slot_count_;
-  pool.second_chance = true;
   for (std::uint32_t i = 0; i < members_.size(); i++)
     if (const Member& member = members_[i]; member.present)
       pool.backends.push_back({.address = address_of_member(i),
@@ -136,24 +151,19 @@ bool Pool::has_owned(Slot slot, std::uint32_t member, Seconds now) {
 }
 
 bool Pool::is_remembered_as_owner(Slot slot, std::uint32_t member, Seconds now) {
-  const std::vector<Weights> past = eras_->past(kPoolName, wall(now));
-  return owns(ownerships_.back().weights, slot, member) ||
-         std::ranges::any_of(past, [&](const Weights& weights) { return owns(weights, slot, member); });
+  const PastEras past = eras_->past(kPoolName, wall(now));
+  const auto owned = [&](const Weights& weights) { return owns(weights, slot, member); };
+  return owned(ownerships_.back().weights) || std::ranges::any_of(past.recent, owned) ||
+         std::ranges::any_of(past.older, owned) || (members_[member].drained && std::ranges::any_of(past.kept, owned));
 }
 
 bool Pool::publish_if_due(Seconds now) {
   if (!changed_ && (!settles_at_ || *settles_at_ > wall(now))) return false;
   changed_ = false;
-  const shm::PublishResult result = writer_->publish(builder_.build(desired_at(now)));
+  const DesiredTables desired = desired_at(now);
   settles_at_ = eras_->next_change(wall(now));
-  if (result == shm::PublishResult::unchanged) return false;
-  if (result != shm::PublishResult::published) throw std::runtime_error("the tables do not fit their segment");
-  pools_.resize(pool_count(writer_->memory(), writer_->root()));
-  TablesView opened;
-  const TablesError error = open_generation(writer_->memory(), writer_->root(), pools_, nullptr, opened);
-  if (error != TablesError::none) throw std::runtime_error(guideway::to_text(error));
-  view_ = opened;
-  return true;
+  const bool ipip_differs = ipip_.publish(desired);
+  return gue_.publish(desired) || ipip_differs;
 }
 
 }  // namespace guideway::perf

@@ -43,6 +43,23 @@ class JournalDirectory {
   std::string path_;
 };
 
+// The tables of the pool with one encapsulation; GUE goes with second chance.
+class PublishedTables {
+ public:
+  explicit PublishedTables(Encap encap);
+  // True: they are others than before.
+  bool publish(DesiredTables desired);
+  const TablesView& view() const { return view_; }
+  void forget() { builder_ = {}; }  // what the control plane had in memory
+
+ private:
+  Encap encap_;
+  ImageBuilder builder_;
+  std::unique_ptr<shm::TablesWriter> writer_;
+  std::vector<PoolView> pools_;
+  TablesView view_;
+};
+
 class Pool {
  public:
   Pool(std::uint32_t backends, std::uint32_t spare_backends, std::uint32_t slot_count);
@@ -53,7 +70,8 @@ class Pool {
   bool publish_if_due(Seconds now);
 
   const std::vector<Member>& members() const { return members_; }
-  const TablesView& view() const { return view_; }
+  const TablesView& ipip() const { return ipip_.view(); }
+  const TablesView& gue() const { return gue_.view(); }
   Slot slot_of_hash(std::uint64_t hash) const { return slot_of(hash, slot_count_); }
 
   // Whether the backend owns the slot, or did so less than kSettleAfter ago: by a record of its own, with as many eras
@@ -74,13 +92,11 @@ class Pool {
   std::uint32_t slot_count_;
   JournalDirectory directory_;
   std::optional<controlplane::Eras> eras_;
-  ImageBuilder builder_;
-  std::unique_ptr<shm::TablesWriter> writer_;
+  PublishedTables ipip_{Encap::ipip};
+  PublishedTables gue_{Encap::gue0};
   std::vector<Member> members_;
   std::vector<Ownership> ownerships_;
   SlotTables tables_;
-  std::vector<PoolView> pools_;
-  TablesView view_;
   std::optional<controlplane::EraTime> settles_at_;
   bool changed_ = true;
 };

@@ -103,12 +103,13 @@ class Simulation {
     lb.receive({flow, flows_[flow].id, flows_[flow].next});
   }
   void flush(LoadBalancer& lb) {
-    lb.flush(pool_.view(), now_, [&](const SimulatedPacket& packet, const Choices& choices) { take(packet, choices); });
+    lb.flush(pool_, now_, [&](const SimulatedPacket& packet, const Choices& choices) { take(packet, choices); });
   }
 
   void take(const SimulatedPacket& packet, const Choices& choices) {
     Flow& flow = flows_[packet.flow];
     result_.packets++;
+    result_.with_hops += choices.hops[0] != Choices::kNowhere ? 1U : 0U;
     if (packet.part == FlowPart::opening)
       settle_down(flow, choices);
     else
@@ -160,7 +161,7 @@ class Simulation {
   }
 
   void judge_second_chance(Flow& flow, const Choices& choices) {
-    if (!answers(choices.moved) || choices.moved == flow.home.member) return;
+    if (!answers(choices.second_chance) || choices.second_chance == flow.home.member) return;
     if (choices.has_hops) result_.detours[static_cast<std::size_t>(Scheme::guideway_second_chance)]++;
     for (const std::uint32_t hop : choices.hops) {
       if (hop == Choices::kNowhere) break;
@@ -168,6 +169,7 @@ class Simulation {
     }
     if (!count_broken(flow, Scheme::guideway_second_chance)) return;
     result_.causes[static_cast<std::size_t>(cause_of(flow, choices))]++;
+    result_.broken_drained += pool_.members()[flow.home.member].drained ? 1U : 0U;
   }
 
   Cause cause_of(const Flow& flow, const Choices& choices) {
@@ -200,17 +202,20 @@ class Simulation {
 
   void note_usage() {
     constexpr std::uint32_t kMinute = 60;
+    std::uint64_t second_chance = 0;
     std::uint64_t moved = 0;
     std::uint64_t all = 0;
     for (LoadBalancer& lb : load_balancers_) {
       lb.sweep(now_);
       if (!lb.is_live) continue;
+      second_chance += lb.second_chance_flows();
       moved += lb.moved_flows();
       all += lb.all_flows();
     }
+    result_.peak_second_chance = std::max(result_.peak_second_chance, second_chance);
     result_.peak_moved = std::max(result_.peak_moved, moved);
     result_.peak_all = std::max(result_.peak_all, all);
-    if (now_.count() % kMinute == 0) result_.moved_by_minute.push_back(moved);
+    if (now_.count() % kMinute == 0) result_.remembered_by_minute.push_back(second_chance);
   }
 
   const Schedule& schedule_;

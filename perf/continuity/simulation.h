@@ -46,9 +46,12 @@ struct Result {
   std::array<std::uint64_t, kSchemes> inherent{};  // … is dead
   std::array<std::uint64_t, kSchemes> detours{};   // packets that a backend passed on
   std::array<std::uint64_t, kCauses> causes{};     // of guideway_second_chance
-  std::uint64_t peak_moved = 0;                    // flows remembered at once, by all load balancers
+  std::uint64_t broken_drained = 0;                // of guideway_second_chance, on drained backends
+  std::uint64_t with_hops = 0;                     // … packets
+  std::uint64_t peak_second_chance = 0;            // flows remembered at once, by all load balancers
+  std::uint64_t peak_moved = 0;
   std::uint64_t peak_all = 0;
-  std::vector<std::uint64_t> moved_by_minute;
+  std::vector<std::uint64_t> remembered_by_minute;
 };
 
 Result simulate(const Schedule& schedule, std::uint32_t flows);

@@ -64,8 +64,8 @@ MacAddress next_hop_mac(std::uint32_t port) {
 void TablesText::add(const Line& line) {
   static const std::map<std::string, void (TablesText::*)(Fields&)> kLines{
       {"key", &TablesText::key},         {"pool", &TablesText::pool}, {"layout", &TablesText::layout},
-      {"backend", &TablesText::backend}, {"era", &TablesText::era},   {"vip", &TablesText::vip},
-      {"own", &TablesText::own}};
+      {"backend", &TablesText::backend}, {"era", &TablesText::era},   {"kept_era", &TablesText::kept_era},
+      {"vip", &TablesText::vip},         {"own", &TablesText::own}};
   Fields fields(line);
   (this->*one_of(kLines, line.name, fields))(fields);
   fields.finish();
@@ -148,9 +148,18 @@ void TablesText::backend(Fields& fields) {
   tables_.pools.back().backends.push_back(backend);
 }
 
-// "era 10.0.0.1 10.0.0.2=3": who had which weight, 1 if nothing is said; the oldest era first.
 void TablesText::era(Fields& fields) {
   if (pools_.empty()) fields.fail("an era follows its pool");
+  tables_.pools.back().past.recent.push_back(weights(fields));
+}
+
+void TablesText::kept_era(Fields& fields) {
+  if (pools_.empty()) fields.fail("a kept era follows its pool");
+  tables_.pools.back().past.kept.push_back(weights(fields));
+}
+
+// "era 10.0.0.1 10.0.0.2=3": who had which weight, 1 if nothing is said; the oldest era first.
+Weights TablesText::weights(Fields& fields) {
   Weights weights;
   while (fields.has_word()) {
     const std::string word = fields.word();
@@ -160,7 +169,7 @@ void TablesText::era(Fields& fields) {
     weights.push_back(
         {*address, equals == std::string::npos ? 1 : parse_number(word.substr(equals + 1), fields.line())});
   }
-  tables_.pools.back().past.push_back(std::move(weights));
+  return weights;
 }
 
 void TablesText::vip(Fields& fields) {

@@ -27,6 +27,8 @@ class TablesText {
   void layout(Fields& fields);
   void backend(Fields& fields);
   void era(Fields& fields);
+  void kept_era(Fields& fields);
+  static Weights weights(Fields& fields);
   void vip(Fields& fields);
   void own(Fields& fields);
   std::uint32_t pool_named(const std::string& name, const Fields& fields) const;

@@ -227,6 +227,40 @@ TEST_F(ControlPlaneTest, ADeadlinePassesWhileTheControlPlaneIsOff) {
   EXPECT_TRUE(wait([&] { return control_plane_->live_view() != nullptr && !alive(1); }));
 }
 
+// With settle_after = "0s" all else settles at once.
+TEST_F(ControlPlaneTest, SlotsOfDrainedBackendsStayUnsettledWithSecondChance) {
+  write_config(R"([pool.api]
+encap = "gue"
+second_chance = true
+slots = 1021
+backends = [{ name = "b1", address = "10.77.0.2" }, { name = "b2", address = "10.77.0.3" }]
+[flows]
+settle_after = "0s"
+)");
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && followed());
+  const auto kept = [&](std::size_t pool) {
+    const json all = ask(Method::get, "/api/v1/status")["pools"][pool];
+    EXPECT_EQ(all["kept_slots"], all["unsettled_slots"]);
+    return all["kept_slots"].get<int>();
+  };
+  ask(Method::post, "/api/v1/backends/web/b2/drain");
+  ask(Method::post, "/api/v1/backends/api/b2/drain");
+  EXPECT_EQ(kept(0), 0) << "without second chance";
+  const int of_b2 = kept(1);
+  EXPECT_NEAR(of_b2, 510, 2);
+  const Generation before = control_plane_->published();
+  start();
+  ASSERT_TRUE(wait([&] { return control_plane_->dataplane().connected(); }));
+  EXPECT_EQ(control_plane_->published(), before) << "a restart changes nothing";
+  EXPECT_EQ(kept(1), of_b2);
+  ask(Method::post, "/api/v1/backends/api/b2/undrain");
+  EXPECT_EQ(kept(1), 0);
+  ask(Method::post, "/api/v1/backends/api/b2/drain", R"({"deadline_s": 1})");
+  EXPECT_EQ(kept(1), of_b2);
+  EXPECT_TRUE(wait([&] { return kept(1) == 0; })) << "removed at the deadline";
+}
+
 TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
   ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
   ask(Method::post, "/api/v1/backends/web/b1/drain");

@@ -130,7 +130,7 @@ TEST_F(ExplainTest, FindsPrefixesOfIpv6) {
 TEST_F(ExplainTest, NamesWhoOwnedTheSlotBefore) {
   DesiredTables tables = tables_offline(config_);
   DesiredPool& pool = tables.pools[0];  // a, b
-  pool.past = {weights_of(pool)};
+  pool.past.recent = {weights_of(pool)};
   pool.backends[0].weight = 0;
   writer_->publish(ImageBuilder().build(tables));
   int moved = 0;
@@ -139,9 +139,27 @@ TEST_F(ExplainTest, NamesWhoOwnedTheSlotBefore) {
     EXPECT_EQ(e.backend, 1U);
     moved += e.unsettled ? 1 : 0;
     EXPECT_EQ(e.previous, e.unsettled ? std::vector<std::uint32_t>{0} : std::vector<std::uint32_t>{});
+    EXPECT_EQ(e.has_oldest, e.unsettled);
   }
   EXPECT_GT(moved, 5);
   EXPECT_LT(moved, 35);
+}
+
+TEST_F(ExplainTest, NamesWhoIsNothingButAHop) {
+  DesiredTables tables = tables_offline(config_);
+  DesiredPool& pool = tables.pools[0];  // a, b
+  pool.second_chance = true;
+  pool.past = {.recent = {}, .older = {}, .kept = {weights_of(pool)}};
+  pool.backends[0].weight = 0;
+  writer_->publish(ImageBuilder().build(tables));
+  int moved = 0;
+  for (int client = 1; client < 40; client++) {
+    const Explanation e = explain(("198.51.100." + std::to_string(client)).c_str(), "203.0.113.7", 80);
+    EXPECT_EQ(e.backend, 1U);
+    EXPECT_FALSE(e.has_oldest);
+    moved += e.previous == std::vector<std::uint32_t>{0} ? 1 : 0;
+  }
+  EXPECT_GT(moved, 5);
 }
 
 TEST_F(ExplainTest, GoesByTheSourceAloneIfThatIsTheScheduler) {

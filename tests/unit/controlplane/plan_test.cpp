@@ -49,8 +49,7 @@ class PlanTest : public testing::Test {
     std::string name = testing::TempDir() + "plan-XXXXXX";
     directory_ = mkdtemp(name.data());
     std::string warning;
-    eras_.emplace(directory_, warning);
-    eras_->set_window(std::chrono::hours(1));
+    eras_.emplace(directory_, std::chrono::hours(1), warning);
   }
   ~PlanTest() override { std::filesystem::remove_all(directory_); }
 

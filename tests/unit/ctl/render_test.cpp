@@ -59,6 +59,11 @@ TEST(RenderStatus, SlotsOfAPoolThatChangedLately) {
   EXPECT_NE(rendered(status).find("gue   65521 slots (1200 unsettled)   health"), std::string::npos);
   status["pools"][0]["crowded_slots"] = 3;
   EXPECT_NE(rendered(status).find("gue   65521 slots (1200 unsettled, 3 crowded)   health"), std::string::npos);
+  status["pools"][0]["kept_slots"] = 655;
+  EXPECT_NE(
+      rendered(status).find("gue   65521 slots (1200 unsettled, 655 of them until drained backends are undrained or "
+                            "removed, 3 crowded)   health"),
+      std::string::npos);
 }
 
 TEST(RenderStatus, NobodyKnowsTheFlowsWithoutADataPlane) {

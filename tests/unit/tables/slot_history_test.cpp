@@ -29,6 +29,13 @@ std::vector<KnownBackend> known(std::uint32_t count, const std::set<std::uint32_
   return known;
 }
 
+// … of which these are drained.
+std::vector<KnownBackend> known_with_drained(std::uint32_t count, const std::set<std::uint32_t>& drained) {
+  std::vector<KnownBackend> backends = known(count);
+  for (const std::uint32_t n : drained) backends[n].is_drained = true;
+  return backends;
+}
+
 // A history opened as a worker sees it.
 struct Opened {
   std::vector<SlotEntry> slots;
@@ -42,11 +49,16 @@ struct Opened {
         if (backend != BackendId::none) owners.push_back(index(backend));
     return owners;
   }
+  // Where flows go that nobody knows; none: to the owner.
+  BackendId first(std::uint32_t slot) const {
+    const PastOwners* past = past_owners(view, Slot{slot});
+    return past == nullptr ? BackendId::none : past->backends[0];
+  }
   bool unsettled(std::uint32_t slot) const { return (slots[slot] & kSlotUnsettled) != 0; }
 };
 
 // `now`: today's weights, in which backend n is at position n.
-Opened open(const Weights& now, std::span<const KnownBackend> backends, std::span<const Weights> past) {
+Opened open(const Weights& now, std::span<const KnownBackend> backends, const PastEras& past) {
   SlotTables tables;
   Opened opened{tables.of(now, kSlots), {}, {}};
   if (opened.slots.empty()) opened.slots.assign(kSlots, kSlotOwnerMask);
@@ -68,13 +80,13 @@ TEST(SlotHistory, IsNothingWithoutEras) {
 
 TEST(SlotHistory, IsNothingAfterAnEraWithTheSameOwners) {
   const Weights same = weights({0, 1, 2});
-  EXPECT_TRUE(open(same, known(3), std::array{same}).history.words.empty());
+  EXPECT_TRUE(open(same, known(3), {.recent = {same}, .kept = {}}).history.words.empty());
 }
 
 TEST(SlotHistory, NamesWhoWasDrained) {
   const Weights before = weights({0, 1, 2});
   const Weights now{{address(0), 1}, {address(1), 1}, {address(2), 0}};
-  const Opened opened = open(now, known(3), std::array{before});
+  const Opened opened = open(now, known(3), {.recent = {before}, .kept = {}});
   SlotTables tables;
   const std::vector<SlotEntry>& owners = tables.of(before, kSlots);
   for (std::uint32_t s = 0; s < kSlots; s++) {
@@ -87,7 +99,7 @@ TEST(SlotHistory, NamesWhoWasDrained) {
 
 TEST(SlotHistory, NamesNobodyWhoIsDeadButKeepsTheSlotUnsettled) {
   const Weights now{{address(0), 1}, {address(1), 1}, {address(2), 0}};
-  const Opened opened = open(now, known(3, {2}), std::array{weights({0, 1, 2})});
+  const Opened opened = open(now, known(3, {2}), {.recent = {weights({0, 1, 2})}, .kept = {}});
   SlotTables tables;
   const std::vector<SlotEntry>& owners = tables.of(weights({0, 1, 2}), kSlots);
   for (std::uint32_t s = 0; s < kSlots; s++) {
@@ -98,7 +110,7 @@ TEST(SlotHistory, NamesNobodyWhoIsDeadButKeepsTheSlotUnsettled) {
 }
 
 TEST(SlotHistory, NamesNobodyWhoIsGone) {
-  const Opened opened = open(weights({0, 1}), known(2), std::array{weights({0, 1, 2})});
+  const Opened opened = open(weights({0, 1}), known(2), {.recent = {weights({0, 1, 2})}, .kept = {}});
   EXPECT_GT(opened.history.unsettled_slots, kSlots / 4);
   SlotTables tables;
   const std::vector<SlotEntry>& owners = tables.of(weights({0, 1, 2}), kSlots);
@@ -109,7 +121,7 @@ TEST(SlotHistory, NamesNobodyWhoIsGone) {
 TEST(SlotHistory, KeepsTheOrderOfTheEras) {
   const Weights all = weights({0, 1, 2});
   const Weights drained{{address(0), 1}, {address(1), 1}};
-  const Opened opened = open(all, known(3), std::array{all, drained});
+  const Opened opened = open(all, known(3), {.recent = {all, drained}, .kept = {}});
   SlotTables tables;
   const std::vector<SlotEntry>& meanwhile = tables.of(drained, kSlots);
   std::uint32_t returned = 0;
@@ -126,16 +138,113 @@ TEST(SlotHistory, KeepsTheOldestAndTheNewestOfMany) {
   for (std::uint32_t n = 0; n < 5; n++) past.push_back(weights({n}));
   Weights now(6, {address(0), 0});
   for (std::uint32_t n = 0; n < 6; n++) now[n] = {address(n), n == 5 ? 1U : 0U};
-  const Opened opened = open(now, known(6), past);
+  const Opened opened = open(now, known(6), {.recent = past, .kept = {}});
   EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{0, 3, 4}));
   EXPECT_EQ(opened.history.crowded_slots, kSlots);
   EXPECT_EQ(opened.history.unsettled_slots, kSlots);
 }
 
 TEST(SlotHistory, HasSlotsWithoutAnOwner) {
-  const Opened opened = open({{address(0), 0}}, known(1), std::array{weights({0})});
+  const Opened opened = open({{address(0), 0}}, known(1), {.recent = {weights({0})}, .kept = {}});
   EXPECT_EQ(opened.history.unsettled_slots, kSlots);
   EXPECT_EQ(opened.past(3), std::vector<std::uint32_t>{0});
+}
+
+TEST(SlotHistory, AKeptEraSpeaksForDrainedBackendsAlone) {
+  const Weights before = weights({0, 1, 2});
+  const Weights now{{address(0), 1}, {address(1), 5}, {address(2), 0}};
+  const Opened opened = open(now, known_with_drained(3, {2}), {.recent = {}, .kept = {before}});
+  SlotTables tables;
+  const std::vector<SlotEntry>& owners = tables.of(before, kSlots);
+  std::uint32_t of_drained = 0;
+  for (std::uint32_t s = 0; s < kSlots; s++) {
+    const bool was_its = owners[s] == 2;
+    of_drained += was_its ? 1 : 0;
+    ASSERT_EQ(opened.unsettled(s), was_its) << s;
+    ASSERT_EQ(opened.past(s), was_its ? std::vector<std::uint32_t>{2} : std::vector<std::uint32_t>{}) << s;
+    ASSERT_EQ(opened.first(s), BackendId::none) << "flows that nobody knows go to the owner";
+  }
+  EXPECT_EQ(opened.history.unsettled_slots, of_drained);
+  EXPECT_EQ(opened.history.kept_slots, of_drained);
+}
+
+TEST(SlotHistory, AnOlderEraNamesHops) {
+  const Weights before = weights({0, 1, 2});
+  const Weights now{{address(0), 1}, {address(1), 5}, {address(2), 0}};
+  const Opened opened = open(now, known(3, {2}), {.recent = {}, .older = {before}});
+  SlotTables tables;
+  const std::vector<SlotEntry>& owners = tables.of(before, kSlots);
+  for (std::uint32_t s = 0; s < kSlots; s++) {
+    const bool moved = owners[s] != (opened.slots[s] & kSlotOwnerMask) && owners[s] != 2;
+    ASSERT_EQ(opened.unsettled(s), moved) << s << ": nothing of who is dead";
+    ASSERT_EQ(opened.past(s), moved ? std::vector<std::uint32_t>{owners[s]} : std::vector<std::uint32_t>{}) << s;
+    ASSERT_EQ(opened.first(s), BackendId::none) << "flows that nobody knows go to the owner";
+  }
+  EXPECT_GT(opened.history.unsettled_slots, kSlots / 10);
+  EXPECT_EQ(opened.history.kept_slots, 0U);
+}
+
+TEST(SlotHistory, AKeptEraSaysNothingOfOthers) {
+  const Weights now{{address(0), 1}, {address(1), 1}, {address(2), 0}};
+  const PastEras past{.recent = {}, .kept = {weights({0, 1, 2})}};
+  EXPECT_EQ(open(now, known(3), past).history.unsettled_slots, 0U) << "of one that is not drained";
+  EXPECT_EQ(open(now, known(3, {2}), past).history.unsettled_slots, 0U) << "of one that is dead";
+  EXPECT_EQ(open(weights({0, 1}), known(2), past).history.unsettled_slots, 0U) << "of one that is gone";
+  EXPECT_EQ(open(weights({0, 1, 2}), known(3), past).history.unsettled_slots, 0U) << "of one that is back";
+}
+
+// Within the window flows that nobody knows go to the oldest owner, whatever is kept beside it.
+TEST(SlotHistory, AKeptOwnerIsAHopBesideRecentOnes) {
+  Weights now(4, {address(0), 0});
+  for (std::uint32_t n = 0; n < 4; n++) now[n] = {address(n), n == 3 ? 1U : 0U};
+  const PastEras past{.recent = {weights({1}), weights({2})}, .kept = {weights({0})}};
+  const Opened opened = open(now, known_with_drained(4, {0}), past);
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{1, 0, 2}));
+  EXPECT_EQ(opened.first(7), BackendId{1});
+  EXPECT_EQ(opened.history.kept_slots, 0U) << "they are unsettled without it";
+}
+
+TEST(SlotHistory, AKeptOwnerIsNamedOnce) {
+  const Weights now{{address(0), 0}, {address(1), 1}};
+  const PastEras past{.recent = {weights({0})}, .kept = {weights({0})}};
+  const Opened opened = open(now, known_with_drained(2, {0}), past);
+  EXPECT_EQ(opened.past(7), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(opened.first(7), BackendId{0});
+}
+
+TEST(SlotHistory, NamesTheNewestOfManyKeptOwners) {
+  Weights now(4, {address(0), 0});
+  for (std::uint32_t n = 0; n < 4; n++) now[n] = {address(n), n == 3 ? 1U : 0U};
+  const PastEras past{.recent = {}, .kept = {weights({0}), weights({1}), weights({2})}};
+  const Opened opened = open(now, known_with_drained(4, {0, 1, 2}), past);
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{1, 2}));
+  EXPECT_EQ(opened.history.crowded_slots, kSlots);
+}
+
+TEST(SlotHistory, NamesDrainedOwnersFirst) {
+  Weights now(6, {address(0), 0});
+  for (std::uint32_t n = 0; n < 6; n++) now[n] = {address(n), n == 5 ? 1U : 0U};
+  const std::vector<Weights> past{weights({0}), weights({1}), weights({2}), weights({3}), weights({4})};
+  EXPECT_EQ(open(now, known_with_drained(6, {1}), {.recent = past}).past(7), (std::vector<std::uint32_t>{0, 1, 4}));
+  EXPECT_EQ(open(now, known_with_drained(6, {1, 2}), {.recent = past}).past(7), (std::vector<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(open(now, known_with_drained(6, {1, 2, 3}), {.recent = past}).past(7),
+            (std::vector<std::uint32_t>{0, 2, 3}));
+}
+
+TEST(SlotHistory, NamesTheOwnerOfNowOnlyWhereItIsTheOldest) {
+  const Weights now{{address(0), 1}, {address(1), 0}, {address(2), 0}, {address(3), 0}};
+  const std::vector<Weights> past{weights({1}), weights({0}), weights({2}), weights({3}), weights({0})};
+  const Opened opened = open(now, known(4), {.recent = past});
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(opened.history.crowded_slots, 0U);
+}
+
+// All are drained for longer than the window: a flow that goes on can only be at one of them.
+TEST(SlotHistory, AKeptOwnerIsTheFirstWhereThereIsNoOther) {
+  const PastEras past{.recent = {}, .kept = {weights({0})}};
+  const Opened opened = open({{address(0), 0}}, known_with_drained(1, {0}), past);
+  EXPECT_EQ(opened.history.unsettled_slots, kSlots);
+  EXPECT_EQ(opened.first(3), BackendId{0});
 }
 
 TEST(SlotHistory, SaysWhatAPlainWalkOverTheErasSays) {
@@ -155,7 +264,7 @@ TEST(SlotHistory, SaysWhatAPlainWalkOverTheErasSays) {
     std::set<std::uint32_t> dead;
     for (std::uint32_t n = 0; n < backends; n++)
       if (random() % 4 == 0) dead.insert(n);
-    const Opened opened = open(now, known(backends, dead), past);
+    const Opened opened = open(now, known(backends, dead), {.recent = past, .kept = {}});
     SlotTables tables;
     for (std::uint32_t s = 0; s < kSlots; s++) {
       std::vector<std::uint32_t> expected;
@@ -168,6 +277,7 @@ TEST(SlotHistory, SaysWhatAPlainWalkOverTheErasSays) {
         while (!(address(n) == owner)) n++;
         unsettled |= n != (opened.slots[s] & kSlotOwnerMask);
         if (dead.contains(n) || (!expected.empty() && expected[0] == n)) continue;
+        if (!expected.empty() && n == (opened.slots[s] & kSlotOwnerMask)) continue;
         std::erase(expected, n);
         expected.push_back(n);
       }
