@@ -31,6 +31,7 @@ LAB_HOSTS+=("${lbs[@]}" "${backends[@]}")
 
 # What runs now; events change it and call reload.
 ENCAP=gue
+PROBATION_TIMEOUT=30s
 WEIGHT=() # of backend N; none: it is not in the pool
 for ((i = 1; i <= BACKENDS; i++)); do WEIGHT[i]=2; done
 
@@ -170,7 +171,8 @@ END
 
 config_of() {
   local core=$(($(number_of "$1") % 2)) number separator=
-  sed -e "s/WORKER_CORE/$core/" -e "s/MAIN_CORE/$((1 - core))/" "$here/guideway.toml"
+  sed -e "s/WORKER_CORE/$core/" -e "s/MAIN_CORE/$((1 - core))/" \
+    -e "s/PROBATION_TIMEOUT/$PROBATION_TIMEOUT/" "$here/guideway.toml"
   printf '\n[pool.web]\nencap = "%s"\nsecond_chance = %s\nhealth_check = "server"\nbackends = [' "$ENCAP" "$([ "$ENCAP" = gue ] && echo true || echo false)"
   for number in "${!WEIGHT[@]}"; do
     printf '%s\n  { name = "b%d", address = "10.2.1.%d", weight = %d }' "$separator" "$number" "$number" "${WEIGHT[number]}"

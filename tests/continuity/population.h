@@ -60,6 +60,7 @@ class Population {
   void open(std::size_t total, double per_second);
   void wake() { silence_ = false; }
   void hush() { hushed_ = true; }
+  void talk() { hushed_ = false; }
   // Whoever is broken from now on and belongs to this backend has lost it to its death; with `back`, no more.
   void gone(std::uint64_t backend) { gone_.insert(backend); }
   void back(std::uint64_t backend) { gone_.erase(backend); }

@@ -3,7 +3,7 @@
 // Each connection to SOCKET is one command, a line, and gets one line back:
 //   open TOTAL PER_SECOND   opens connections until there are TOTAL
 //   wake                    lets the silent ones talk
-//   hush                    nobody sends another token
+//   hush, talk              nobody sends another token; they do again
 //   gone N, back N          backend N is taken away: what it had breaks by itself; it is there again
 //   report                  what has become of all connections, as JSON
 #include <sys/socket.h>
@@ -64,6 +64,8 @@ std::string obey(Population& population, const std::string& line) {
     population.wake();
   else if (command == "hush")
     population.hush();
+  else if (command == "talk")
+    population.talk();
   else if (command == "gone")
     population.gone(number);
   else if (command == "back")
