@@ -3,10 +3,10 @@
 # lab.sh. Within a case:  watch;  (what happens);  judge
 
 CONNECTIONS=${CONTINUITY_CONNECTIONS:-2000}
-OPEN_PER_SECOND=$((CONNECTIONS > 20000 ? CONNECTIONS / 10 : 2000))
+OPEN_PER_SECOND=$((CONNECTIONS > 50000 ? CONNECTIONS / 25 : 2000)) # of 100,000, 10,000 per second overload two cores
 NEW_PER_SECOND=100 # connections opened while the event lasts
-# Each talking connection sends a token per interval; all together at most 10,000 per second.
-INTERVAL_MS=$((CONNECTIONS > 20000 ? CONNECTIONS / 20 : 1000))
+# Each talking connection sends a token per interval; all together at most 5,000 per second.
+INTERVAL_MS=$((CONNECTIONS > 10000 ? CONNECTIONS / 10 : 1000))
 PER_CLIENT=15000 # a process may have 20,000 open files on common machines
 clients=()
 for ((i = 1; (i - 1) * PER_CLIENT < CONNECTIONS; i++)); do clients+=("client$i"); done
