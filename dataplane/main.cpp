@@ -106,6 +106,10 @@ int run_program(int argc, char** argv) {
       ->expected(2)
       ->type_name("IN OUT");
   app.add_flag("--explain", options.offline.explain, "with --replay: a line for each packet")->needs("--replay");
+  app.add_option(
+         "--before", options.offline.before,
+         "with --replay: a configuration that was in force lately, so that slots are unsettled; the oldest first")
+      ->needs("--replay");
   app.add_option("--kernel", options.offline.kernel, "with --replay: write what goes to the kernel to this file")
       ->needs("--replay");
   app.add_option("--counters", options.offline.counters, "with --replay: write the counters to this file, as JSON")

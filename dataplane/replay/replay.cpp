@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <fstream>
 #include <optional>
@@ -23,12 +24,29 @@ config::Config load(const std::string& path) {
   return *std::move(result.config);
 }
 
+// The weights of `before` become an era of the pools that are still there, and as large.
+void add_era(const config::Config& before, const config::Config& config, DesiredTables& tables) {
+  const DesiredTables then = tables_offline(before);
+  for (std::size_t p = 0; p < config.pools.size(); p++) {
+    const auto found = std::ranges::find(before.pools, config.pools[p].name, &config::Pool::name);
+    if (found == before.pools.end() || found->slots != config.pools[p].slots) continue;
+    tables.pools[p].past.recent.push_back(
+        weights_of(then.pools[static_cast<std::size_t>(found - before.pools.begin())]));
+  }
+}
+
+DesiredTables tables_after(const std::vector<std::string>& before, const config::Config& config) {
+  DesiredTables tables = tables_offline(config);
+  for (const std::string& path : before) add_era(load(path), config, tables);
+  return tables;
+}
+
 // The tables of a configuration, opened as a worker sees them.
 class Tables {
  public:
-  explicit Tables(const config::Config& config)
+  Tables(const std::vector<std::string>& before, const config::Config& config)
       : writer_(shm::TablesWriter::create(std::size_t{config.control.tables_mib} << 20)) {
-    if (writer_->publish(ImageBuilder().build(tables_offline(config))) != shm::PublishResult::published)
+    if (writer_->publish(ImageBuilder().build(tables_after(before, config))) != shm::PublishResult::published)
       throw std::runtime_error("the tables do not fit; raise control.tables_memory");
     pools_.resize(pool_count(writer_->memory(), writer_->root()));
     const auto error = open_generation(writer_->memory(), writer_->root(), pools_, nullptr, view_);
@@ -116,7 +134,7 @@ void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, co
 
 void run(const Options& options) {
   const config::Config config = load(options.config);
-  const Tables tables(config);
+  const Tables tables(options.before, config);
   PcapReader in(options.in);
   PcapWriter out(options.out);
   std::optional<PcapWriter> kernel;
