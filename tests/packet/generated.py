@@ -8,6 +8,7 @@ import struct
 
 import frames
 from generated_datagrams import Datagrams
+from generated_flows import Connections
 from generated_icmp import Icmp
 from generated_odd import Odd
 from generated_quic import Quic
@@ -18,6 +19,7 @@ from model.wire import (DESTINATION_OPTIONS, DONT_FRAGMENT, ETHER_QINQ, ETHER_VL
 
 IP_BYTES_MAX = 1500
 UNDER_WAY_MAX = 40  # frames
+HOP_LISTS_BYTES = {20: (12, 16, 20), 40: (24, 40, 56)}  # of one to three hops, by outer header
 STEP_S = 0.002  # between two frames at most, so that a second is about a thousand frames
 CLIENT_MAC = bytes.fromhex("02000000000c")
 GROUP_MACS = (bytes.fromhex("ffffffffffff"), bytes.fromhex("01005e000001"), bytes.fromhex("333300000001"))
@@ -43,11 +45,13 @@ class Generator:
         self.now, self.sequence, self.under_way = 0.0, 0, []
         self.datagrams, self.icmp, self.odd, self.quic = Datagrams(self), Icmp(self), Odd(self), Quic(random)
         self.quic_pools = [pools[vip.pool] if vip.protocol == "quic" else None for vip in vips]
+        self.connections = Connections(self, [place for place, vip in enumerate(vips) if pools[vip.pool].past])
 
     @staticmethod
     def sizes_at_limits(pools, port):
         """Sizes of IP packets that just fit, and just do not."""
         overheads = {ip + shim for ip in (20, 40) for shim in SHIM_BYTES.values()} | {0}
+        overheads |= {ip + SHIM_BYTES["gue"] + size for ip, sizes in HOP_LISTS_BYTES.items() for size in sizes}
         mtus = {backend.mtu or port.mtu for pool in pools.values() for backend in pool.backends}
         sizes = {mtu - overhead + more for mtu in mtus for overhead in overheads for more in (0, 1)}
         return sorted(size for size in sizes | {1280, 1281} if size <= IP_BYTES_MAX)
@@ -61,8 +65,12 @@ class Generator:
     def next_frame(self):
         if self.under_way and self.under_way[0][0] <= self.now:
             return heapq.heappop(self.under_way)[2]
+        if frame := self.connections.due(self.now):
+            return frame
+        if self.random.random() < 0.05 and self.connections.may_begin():
+            return self.connections.begin()
         kind = self.random.random()
-        if kind < 0.06 and len(self.under_way) < UNDER_WAY_MAX:
+        if kind < 0.06 and self.has_room_for_datagrams():
             return self.datagrams.begin(self.target())
         if kind < 0.55:
             return self.valid()
@@ -71,6 +79,9 @@ class Generator:
         if kind < 0.95:
             return self.odd.frame()
         return self.garbage()
+
+    def has_room_for_datagrams(self):
+        return len(self.under_way) < UNDER_WAY_MAX
 
     def later(self, delay_s, frame):
         """Keeps a frame until then."""
@@ -88,12 +99,7 @@ class Generator:
     # Where to, where from.
 
     def target(self):
-        target, position = Target(), self.random.randrange(len(self.vips))
-        vip, prefix = self.vips[position], self.prefixes[position]
-        target.version, target.protocol, target.port = prefix.version, vip.number(), vip.port
-        target.address, target.quic_pool = self.address_in(prefix), self.quic_pools[position]
-        if not vip.port:
-            target.port = self.random.choice((0, 443, 6080, 65535, self.random.getrandbits(16)))
+        target = self.served_target(self.random.randrange(len(self.vips)))
         chance = self.random.random()
         if chance < 0.04:
             target.address = self.client(target.version)
@@ -101,6 +107,15 @@ class Generator:
             target.port = self.random.choice((0, 1, 22, 53, 80, 443, 6080, 65535))
         elif chance < 0.16:
             target.protocol = TCP + UDP - target.protocol
+        return target
+
+    def served_target(self, position):
+        """A client of the VIP at this position."""
+        target, vip, prefix = Target(), self.vips[position], self.prefixes[position]
+        target.version, target.protocol, target.port = prefix.version, vip.number(), vip.port
+        target.address, target.quic_pool = self.address_in(prefix), self.quic_pools[position]
+        if not vip.port:
+            target.port = self.random.choice((0, 443, 6080, 65535, self.random.getrandbits(16)))
         target.source = self.client(target.version)
         target.client_port = self.random.choice((0, 65535, *struct.unpack("!4H", self.random.randbytes(8))))
         return target
@@ -160,6 +175,13 @@ class Generator:
             flags = self.random.choice((0, DONT_FRAGMENT))
         return frames.ipv4(target.source, target.address, protocol, payload, self.traffic_class(), hops,
                            self.random.getrandbits(16), flags, self.options())
+
+    def plain_packet(self, target, segment):
+        """Without anything that could be wrong with it."""
+        if target.version == 6:
+            return frames.ipv6(target.source, target.address, target.protocol, segment)
+        return frames.ipv4(target.source, target.address, target.protocol, segment, fragment=self.random.choice(
+            (0, DONT_FRAGMENT)))
 
     def frame_of(self, target, packet):
         frame = self.ethernet(target.version) + packet

@@ -27,6 +27,13 @@ class Datagrams:
             self.generator.later(delay, frame)
         return frames_of_it[0]
 
+    def begin_whole(self, target):
+        """A datagram that is complete at once."""
+        frames_of_it = self.made_into_frames(target, self.pieces_of(self.segment(target)))
+        for frame in frames_of_it[1:]:
+            self.generator.later(0.0, frame)
+        return frames_of_it[0]
+
     def segment(self, target):
         size = self.random.choice((64, 200, 1000, 2000, 3500)) + self.random.randrange(64)
         return self.generator.segment(target, self.random.randbytes(4) * (size // 4))

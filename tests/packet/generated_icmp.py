@@ -20,10 +20,11 @@ class Icmp:
         code = 0 if self.random.random() < 0.97 else 1
         return self.frame(target, 8 if target.version == 4 else 128, code, self.random.randbytes(4), payload)
 
-    def error(self, target):
+    def error(self, target, is_of_client=False):
+        """is_of_client: about the target's own flow, not that of any client."""
         kind, code = self.random.choice(ERRORS4 if target.version == 4 else ERRORS6)
         rest = bytes(2) + self.random.choice((b"\0\0", b"\x05\x78", self.random.randbytes(2)))
-        quote = self.quote(target)
+        quote = self.quote(target, target.source if is_of_client else self.generator.client(target.version))
         chance = self.random.random()
         if chance < 0.15:
             quote = quote[:self.random.randrange(len(quote) + 1)]
@@ -39,9 +40,9 @@ class Icmp:
         quote[at] = self.random.choice((0, 1, 6, 17, 44, 0x45, 0x60, quote[at] ^ 1, self.random.getrandbits(8)))
         return bytes(quote)
 
-    def quote(self, target):
-        """A packet from the VIP's service to a client, often longer than what is quoted of it."""
-        client, address = self.generator.client(target.version), target.address
+    def quote(self, target, client):
+        """A packet from the VIP's service to the client, often longer than what is quoted of it."""
+        address = target.address
         if self.random.random() < 0.06:  # of somebody else
             other = self.generator.target()
             if other.version == target.version:

@@ -25,9 +25,9 @@ class Outcome:
 class Expected:
     """The model's outcome."""
 
-    def __init__(self, tables, setup, timed_frames):
+    def __init__(self, tables, setup, timed_frames, timeouts=None):
         answers = setup.answers_per_second > 0
-        path = PacketPath(SECRET, tables, answers, answers)
+        path = PacketPath(SECRET, tables, answers, answers, timeouts)
         self.ends = [end for time, frame in timed_frames for end in path(frame, time)]
         self.ends += path.finish()
         self.counters, self.tables = path.counters, tables

@@ -10,13 +10,14 @@ import tempfile
 from generated import Generator
 from model import Tables
 from model_compare import Expected, Outcome, changes_of, history, shown
-from model_tables import POOLS, SETUPS, VIPS, toml
+from model_tables import ERAS, POOLS, SETUPS, TIMEOUTS, TIMEOUTS_TOML, VIPS, pools_of_era, toml
 from pcap_file import read_pcap, write_pcap
 
 REPLAY_TIMEOUT_S = 300
-# Behind the frames of a run: nobody's, and far enough apart that nothing waits any more when the last one is through.
+# Behind the frames of a run: nobody's. For so long that nothing waits any more when the last one is through and the
+# flow table has been swept, which takes a minute and some frames.
 QUIET_FRAME = b"\xff" * 6 + b"\2\0\0\0\0\x0c" + b"\x08\x06" + bytes(46)
-QUIET_FRAMES, QUIET_S = 64, 0.5
+QUIET_FRAMES, QUIET_S = 10000, 0.01
 
 
 def with_quiet_end(timed_frames):
@@ -31,21 +32,30 @@ class Replay:
     def outcome(self, timed_frames):
         with tempfile.TemporaryDirectory(prefix="guideway-replay-") as name:
             directory = pathlib.Path(name)
-            (directory / "guideway.toml").write_text(toml(self.setup, directory))
+            (directory / "guideway.toml").write_text(toml(self.setup, directory) + TIMEOUTS_TOML)
             write_pcap(directory / "in.pcap", timed_frames)
             command = [self.dataplane, "--replay", directory / "in.pcap", directory / "out.pcap", "--config",
                        directory / "guideway.toml", "--kernel", directory / "kernel.pcap", "--counters",
-                       directory / "counters.json"]
+                       directory / "counters.json", *self.eras(directory)]
             result = subprocess.run(command, capture_output=True, text=True, timeout=REPLAY_TIMEOUT_S)
             if result.returncode:
                 raise RuntimeError(f"guideway-dataplane --replay failed: {result.stderr.strip()[-1000:]}")
             counters = json.loads((directory / "counters.json").read_text())
             return Outcome(read_pcap(directory / "out.pcap"), read_pcap(directory / "kernel.pcap"), counters)
 
+    def eras(self, directory):
+        """What was in force before, as options, the oldest first."""
+        options = []
+        for age in range(ERAS, 0, -1):
+            file = directory / f"before-{age}.toml"
+            file.write_text(toml(self.setup, directory, pools_of_era(age)))
+            options += ["--before", file]
+        return options
+
     def difference(self, timed_frames):
         """In a sentence, or None."""
         frames = with_quiet_end(timed_frames)
-        return Expected(self.tables, self.setup, frames).differs_from(self.outcome(frames))
+        return Expected(self.tables, self.setup, frames, TIMEOUTS).differs_from(self.outcome(frames))
 
     def first_that_differs(self, timed_frames):
         """How many frames it takes: bisection, as a difference does not go away by further frames."""
@@ -69,7 +79,7 @@ class Replay:
         return text + f"its history is in {file}\n"
 
     def expected(self, frames):
-        expected = Expected(self.tables, self.setup, frames)
+        expected = Expected(self.tables, self.setup, frames, TIMEOUTS)
         return Outcome([frame for end in expected.ends if end.verdict == "sent" for frame in end.frames],
                        [frame for end in expected.ends if end.verdict == "kernel" for frame in end.frames],
                        expected.counters)

@@ -2,7 +2,7 @@
 prefixes of both families; and the same as guideway.toml."""
 import dataclasses
 
-from model import Backend, Pool, Port, QuicConfig, Vip
+from model import Backend, Pool, Port, QuicConfig, Timeouts, Vip
 
 SECRET = bytes(range(100, 116))
 PORT_MAC, NEXT_HOP_MAC = "02:00:00:00:00:01", "02:00:00:00:00:fe"
@@ -33,6 +33,19 @@ POOLS = {
     "quic-katran": Pool("ipip", 251, [Backend("10.6.1.1", 1, server_ids=(1, 0x12345678)),
                                       Backend("10.6.1.2", 1, 1300, server_ids=(65535,))], quic="katran"),
     "drained": Pool("ipip", 251, [Backend("10.3.0.1", 0)]),
+    # Slots that moved: of two backends that share them in new proportions, one that is drained and one that is gone.
+    "moved-gue": Pool("gue", 251, [Backend("10.8.0.1", 1, 1400), Backend("10.8.0.2", 2), Backend("2001:db8:2::8", 1),
+                                   Backend("10.8.0.3", 0)], second_chance=True,
+                      past=((("10.8.0.3", 3), ("10.8.0.1", 1)), (("10.8.0.9", 2), ("10.8.0.1", 1), ("10.8.0.2", 1)),
+                            (("2001:db8:2::8", 1), ("10.8.0.2", 1)))),
+    "moved-ipip": Pool("ipip", 1021, [Backend("10.8.1.1", 1), Backend("2001:db8:2::18", 3), Backend("10.8.1.2", 0)],
+                       past=((("10.8.1.1", 1), ("10.8.1.9", 1)), (("10.8.1.2", 1), ("2001:db8:2::18", 1)))),
+    "moved-away": Pool("gue", 251, [Backend("10.8.2.1", 0), Backend("10.8.2.2", 0)], second_chance=True,
+                       past=((("10.8.2.9", 1),), (("10.8.2.1", 1), ("10.8.2.2", 1), ("10.8.2.9", 1)))),
+    # All to one after the other: more owners than a slot remembers, one of them twice.
+    "moved-often": Pool("gue", 251, [Backend(f"2001:db8:2::2{place}", int(place == 6)) for place in range(7)],
+                        second_chance=True, oversize="fragment-inner",
+                        past=tuple(((f"2001:db8:2::2{place}", 1),) for place in (0, 1, 2, 3, 0, 4, 5))),
 }
 
 VIPS = [
@@ -61,7 +74,21 @@ VIPS = [
     Vip("2001:db8:4:5::/64", "udp", 53, "ipip-inner", unserved="kernel"),
     Vip("2001:db8:4:5::7", "tcp", 443, "gue-short", unserved="reject"),
     Vip("2001:db8:4:5::7", "udp", 0, "gre-inner", unserved="reject"),
+    Vip("203.0.113.20", "tcp", 80, "moved-gue"), Vip("203.0.113.20", "udp", 53, "moved-gue"),
+    Vip("203.0.113.20", "tcp", 443, "moved-ipip", tracking="all"),
+    Vip("203.0.113.20", "tcp", 25, "moved-gue", tracking="none"),
+    Vip("203.0.113.21", "tcp", 0, "moved-ipip"), Vip("203.0.113.21", "udp", 0, "moved-ipip"),
+    Vip("203.0.113.22", "tcp", 80, "moved-away", no_backend="reject"), Vip("203.0.113.22", "udp", 80, "moved-away"),
+    Vip("203.0.113.23", "tcp", 80, "moved-often"), Vip("203.0.113.24", "tcp", 80, "gue-short", tracking="all"),
+    Vip("2001:db8:1::20", "tcp", 80, "moved-gue"), Vip("2001:db8:1::20", "udp", 53, "moved-ipip"),
+    Vip("2001:db8:1::20", "tcp", 443, "moved-gue", tracking="all"),
+    Vip("2001:db8:1::22", "tcp", 80, "moved-away", echo="healthy"), Vip("2001:db8:1::23", "tcp", 80, "moved-often"),
 ]
+ERAS = max(len(pool.past) for pool in POOLS.values())
+# As the real programs have them, where nothing was ever in force before.
+SETTLED_POOLS = {name: dataclasses.replace(pool, past=()) for name, pool in POOLS.items()}
+# Far enough apart for gaps in between (generated_flows.py), and from those of fragments.
+TIMEOUTS = Timeouts(probation=2, established=8, closing=6, datagram=3)
 
 PORTS = {
     "plain": Port(PORT_MAC, NEXT_HOP_MAC, SOURCES, 1500),
@@ -123,7 +150,8 @@ def pool_toml(name, pool, directory):
         ids = f", server_id = {list(backend.server_ids)}" if backend.server_ids else ""
         backends.append(f'{{ name = "b{place}", address = "{backend.address}", weight = {backend.weight}{mtu}{ids} }}')
     dscp = '"copy"' if pool.dscp == "copy" else pool.dscp
-    return (f'[pool.{name}]\nencap = "{pool.encap}"\nslots = {pool.slots}\ndscp = {dscp}\n'
+    chance = "second_chance = true\n" if pool.second_chance else ""
+    return (f'[pool.{name}]\nencap = "{pool.encap}"\nslots = {pool.slots}\ndscp = {dscp}\n{chance}'
             f'oversize = "{pool.oversize}"\n'
             f'health_check = "none"\nbackends = [{", ".join(backends)}]\n'
             + (quic_toml(name, pool.quic, directory) if pool.quic else ""))
@@ -133,11 +161,26 @@ def vip_toml(place, vip):
     port = vip.port or '"any"'
     return (f'[vip.v{place}]\naddress = "{vip.address}"\nport = {port}\npool = "{vip.pool}"\n'
             f'protocol = "{vip.protocol}"\n'
-            f'unserved = "{vip.unserved}"\nno_backend = "{vip.no_backend}"\necho = "{vip.echo}"\n')
+            f'unserved = "{vip.unserved}"\nno_backend = "{vip.no_backend}"\necho = "{vip.echo}"\n'
+            + ("" if vip.protocol == "udp" else f'tracking = "{vip.tracking}"\n'))
 
 
-def toml(setup, directory):
-    """The configuration; its key goes into a file beside it."""
+def pools_of_era(age):
+    """As they were in the era so long before today, 1 and more; those without such an era are left out."""
+    return {name: dataclasses.replace(pool, backends=[Backend(*weighted) for weighted in pool.past[-age]])
+            for name, pool in POOLS.items() if len(pool.past) >= age}
+
+
+TIMEOUTS_TOML = f"""[flows]
+probation_timeout = "{TIMEOUTS.probation}s"
+idle_timeout = "{TIMEOUTS.established}s"
+closing_timeout = "{TIMEOUTS.closing}s"
+datagram_timeout = "{TIMEOUTS.datagram}s"
+"""
+
+
+def toml(setup, directory, pools=None):
+    """The configuration; its key goes into a file beside it. pools: others than POOLS, without VIPs."""
     (directory / "key").write_text(SECRET.hex() + "\n")
     text = f"""schema = 1
 [dataplane]
@@ -156,5 +199,5 @@ state_dir = "{directory}"
 [health_check.none]
 type = "none"
 """
-    text += "".join(pool_toml(name, pool, directory) for name, pool in POOLS.items())
-    return text + "".join(vip_toml(place, vip) for place, vip in enumerate(VIPS))
+    text += "".join(pool_toml(name, pool, directory) for name, pool in (pools or POOLS).items())
+    return text + "".join(vip_toml(place, vip) for place, vip in enumerate(VIPS if pools is None else ()))

@@ -35,7 +35,7 @@ import model_replay  # noqa: E402
 from generated import Generator  # noqa: E402
 from model import Tables  # noqa: E402
 from model_compare import Expected, Outcome  # noqa: E402
-from model_tables import POOLS, SETUPS, VIPS, toml  # noqa: E402
+from model_tables import POOLS, SETTLED_POOLS, SETUPS, VIPS, toml  # noqa: E402
 from pcap_file import read_pcap, write_pcap  # noqa: E402
 
 READY_TIMEOUT_S = 120
@@ -146,7 +146,7 @@ def run_programs(results, options, seed):
         results.expect(all(equation["holds"] for equation in state["dataplane"]["equations"]), "the equations hold")
         # The MAC address of a pcap port is its own choice.
         port = dataclasses.replace(setup.port, mac=state["dataplane"]["ports"][0]["mac"])
-        expected = Expected(Tables(POOLS, VIPS, port), setup, timed_frames)
+        expected = Expected(Tables(SETTLED_POOLS, VIPS, port), setup, timed_frames)
         compare(results, expected, Outcome(read_pcap(directory / "out.pcap"), read_pcap(directory / "kernel.pcap"),
                                            counters))
 

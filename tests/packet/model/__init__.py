@@ -7,8 +7,10 @@ on the data plane. It takes frames with their time of arrival, and keeps the dat
     path     the decisions, in order     fragments  datagrams that come in pieces
     encap    outer headers, MTU          icmp       echo, and what errors quote
     wire     headers, checksums          answers    resets and errors of our own
+    flows    what is remembered of flows
 """
+from .flows import Timeouts
 from .path import End, PacketPath
 from .tables import Backend, Pool, Port, QuicConfig, Tables, Vip
 
-__all__ = ["Backend", "End", "PacketPath", "Pool", "Port", "QuicConfig", "Tables", "Vip"]
+__all__ = ["Backend", "End", "PacketPath", "Pool", "Port", "QuicConfig", "Tables", "Timeouts", "Vip"]

@@ -6,6 +6,8 @@ from .wire import (ETHER_IP, FRAGMENT, GRE, GUE_PORT, IP_BYTES_MAX, IPIP, IPV4_H
                    MORE_FRAGMENTS, UDP, checksum, fragment_header, ipv4_header, ipv6_header, segment_checksum)
 
 INNER_PROTOCOL = {4: IPIP, 6: IPV6}
+GENERATION = 1  # of the first tables that are ever in force
+HOPS_MAX = 3
 SHIM_BYTES = {"ipip": 0, "gue": 12, "gue1": 8, "gre": 4}
 
 
@@ -13,11 +15,22 @@ def overhead_of(way):
     return 0 if way.encap == "l2dsr" else SHIM_BYTES[way.encap] + (20 if way.version == 4 else 40)
 
 
-class Outer:
-    """The outer headers of one packet."""
+def hop_list(way, hops):
+    """The private data of a GUE header: docs/second_chance.md. hops: addresses as bytes."""
+    if not hops:
+        return b""
+    return struct.pack("!HBB", 0 if way.version == 4 else 1, 0, len(hops)) + b"".join(hops) + struct.pack("!I", GENERATION)
 
-    def __init__(self, way, version, traffic_class, entropy):
-        self.way, self.version, self.entropy = way, version, entropy
+
+def longest_list(way):
+    return len(hop_list(way, [way.destination] * HOPS_MAX))
+
+
+class Outer:
+    """The outer headers of one packet. hops: the list of them, if any."""
+
+    def __init__(self, way, version, traffic_class, entropy, hops=b""):
+        self.way, self.version, self.entropy, self.hops = way, version, entropy, hops
         self.traffic_class = way.traffic_class(traffic_class)
         self.source = way.source_of(entropy)
         self.protocol = {"ipip": INNER_PROTOCOL[version], "gre": GRE}.get(way.encap, UDP)
@@ -34,7 +47,9 @@ class Outer:
             return inner
         if self.way.encap == "gre":
             return b"\0\0" + ETHER_IP[self.version] + inner
-        gue = bytes((0, INNER_PROTOCOL[self.version], 0, 0)) if self.way.encap == "gue" else b""
+        gue = b""
+        if self.way.encap == "gue":
+            gue = bytes((len(self.hops) // 4, INNER_PROTOCOL[self.version], 0, 0)) + self.hops
         ports = struct.pack("!HHH", 0xC000 | self.entropy & 0x3FFF, GUE_PORT, 8 + len(gue) + len(inner))
         if self.way.version == 4:
             return ports + b"\0\0" + gue + inner
@@ -118,8 +133,9 @@ def frames_when_too_big(outer, packet, next_identification):
     if oversize == "drop" or way.encap == "l2dsr" and packet.version == 6:
         return []
     if packet.version == 4 and (way.encap == "l2dsr" or oversize == "fragment-inner"):
+        outer.hops = b""
         inner = fragments_of_ipv4(packet.data, way.mtu - overhead_of(way))
         return [outer.frame(part) for part in inner or ()]
-    if overhead_of(way) + len(packet.data) > IP_BYTES_MAX:
+    if overhead_of(way) + len(outer.hops) + len(packet.data) > IP_BYTES_MAX:
         return []
     return outer.fragments(packet.data, next_identification())

@@ -6,7 +6,8 @@ from flow_hash_model import FlowHash, entropy_of, slot_of
 from quic_model import NEW_FLOW
 
 from . import answers, icmp
-from .encap import Outer, frames_when_too_big, is_answered_when_too_big, overhead_of
+from .encap import Outer, frames_when_too_big, hop_list, is_answered_when_too_big, longest_list, overhead_of
+from .flows import Flows, Sign, sign_of
 from .fragments import Datagrams, is_of_flow, is_tiny, problem_of_length
 from .parse import is_bad_source, parse, problem_of
 from .tables import mac_bytes
@@ -22,14 +23,15 @@ ICMP_OF = {4: ICMP4, 6: ICMP6}
 
 
 class PacketPath:
-    """One worker. answers_echo, answers_errors: whether the limits of answers let any pass."""
+    """One worker. answers_echo, answers_errors: whether the limits of answers let any pass. timeouts: of flows; None:
+    none is ever silent for too long."""
 
-    def __init__(self, secret, tables, answers_echo=True, answers_errors=True):
+    def __init__(self, secret, tables, answers_echo=True, answers_errors=True, timeouts=None):
         self.hash, self.tables, self.port_mac = FlowHash(secret).of_bytes, tables, mac_bytes(tables.port.mac)
         self.answers_echo, self.answers_errors = answers_echo, answers_errors
-        self.datagrams, self.flows = Datagrams(), set()
         self.counters = collections.Counter()
-        self.identification, self.number = 0, 0
+        self.datagrams, self.flows = Datagrams(), Flows(self.counters, timeouts)
+        self.identification, self.number, self.now = 0, 0, 0.0
         self.ends = []
 
     def __call__(self, frame, now=0.0):
@@ -37,6 +39,7 @@ class PacketPath:
         self.ends, self.is_late = [], False
         self.counters["rx_packets"] += 1
         self.counters["rx_bytes"] += len(frame)
+        self.now = now
         self.expire(now)
         packet = parse(frame)
         holders = packet and self.tables.holders_of(packet.version, packet.destination)
@@ -53,6 +56,7 @@ class PacketPath:
         """What ends when nothing more comes."""
         self.ends, self.is_late = [], False
         self.expire(float("inf"))
+        self.flows.finish()
         return self.ends
 
     def expire(self, now):
@@ -168,24 +172,37 @@ class PacketPath:
         return self.drop(packet, reason)
 
     def serve(self, packet, service, flow):
-        if not service.slots:
+        sign = sign_of(packet, flow[0], service.vip.protocol == "quic")
+        way, value, hops = self.choose(service, sign, (packet.source, packet.destination, *flow[1:], flow[0]))
+        if not way:
             return self.no_backend(packet, service, flow[0])
-        value = self.hash(packet.source, packet.destination, *flow[1:], flow[0])
-        way = service.ways[service.slots[slot_of(value, len(service.slots))]]
         counter = "fragments_forwarded" if packet.fragment else None
-        self.remember(packet, service, flow)
         if service.quic and not packet.fragment:
             way, counter = self.quic(packet, service, way)
-        return self.forward(packet, way, entropy_of(value), counter)
+        return self.forward(packet, way, entropy_of(value), counter, hops)
 
-    # Section 11. The tables here stay as they are, so only tracking "all" remembers anything: that of plain UDP. What is
-    # replayed takes less time than a flow may be silent.
+    # Sections 11 and 12.
 
-    def remember(self, packet, service, flow):
-        if flow[0] != UDP or service.quic or packet.fragment and packet.fragment.offset:
-            return
-        self.flows.add((packet.source, packet.destination, flow))
-        self.counters["flows_remembered"] = self.counters["flows"] = len(self.flows)
+    def choose(self, service, sign, flow):
+        """The way to the flow's backend, or None; the flow's hash; the addresses of its hops, or None if it is to have no
+        list of them."""
+        value = self.hash(*flow)
+        slot = slot_of(value, service.pool.slots)
+        backend = self.flows.choose(flow, sign, service, slot, self.now)
+        if backend is None:
+            return None, value, None
+        has_list = service.pool.second_chance and flow[-1] == TCP and service.vip.tracking != "none"
+        return service.ways[backend], value, self.hops(service, slot, backend) if has_list else None
+
+    @staticmethod
+    def hops(service, slot, backend):
+        owner = service.owner_of(slot)
+        others = [*service.past.get(slot, ()), owner][::-1]
+        if not service.is_unsettled(slot) and backend == owner:
+            return None
+        way = service.ways[backend]
+        ways = [service.ways[other] for other in dict.fromkeys(others) if other not in (None, backend)]
+        return [other.destination for other in ways if other.version == way.version]
 
     @staticmethod
     def quic(packet, service, way_of_hash):
@@ -208,14 +225,15 @@ class PacketPath:
 
     # Sections 6 and 7.
 
-    def forward(self, packet, way, entropy, counter=None):
+    def forward(self, packet, way, entropy, counter=None, hops=None):
         if self.is_returned(packet):
             return self.drop(packet, "returned")
-        outer, overhead = Outer(way, packet.version, packet.traffic_class(), entropy), overhead_of(way)
-        if overhead + len(packet.data) <= way.mtu:
+        outer = Outer(way, packet.version, packet.traffic_class(), entropy, hop_list(way, hops))
+        overhead = overhead_of(way)
+        if overhead + len(outer.hops) + len(packet.data) <= way.mtu:
             frames = [outer.frame(packet.data)]
         elif is_answered_when_too_big(packet):
-            mtu = way.mtu - overhead
+            mtu = way.mtu - overhead - (0 if hops is None else longest_list(way))
             return self.answer_or_drop(packet, "too_big", lambda: answers.icmp_error(
                 packet, self.port_mac, answers.TOO_BIG, mtu if packet.version == 4 else max(mtu, IPV6_MTU_MIN)),
                 "answered_too_big")
@@ -299,8 +317,8 @@ class PacketPath:
         service = self.tables.service(packet.version, quote.source, quote.protocol, port)
         if not service:
             return self.to_kernel(packet, packet.frame)
-        if not service.slots:
+        flow = (quote.destination, quote.source, client_port, port, quote.protocol)
+        way, value, hops = self.choose(service, Sign.BYSTANDER, flow)
+        if not way:
             return self.drop(packet, "no_backend")
-        value = self.hash(quote.destination, quote.source, client_port, port, quote.protocol)
-        way = service.ways[service.slots[slot_of(value, len(service.slots))]]
-        return self.forward(packet, way, entropy_of(value), "icmp_errors_forwarded")
+        return self.forward(packet, way, entropy_of(value), "icmp_errors_forwarded", hops)

@@ -7,6 +7,8 @@ from slot_table_model import slot_table
 
 from .wire import ETHER_IP, ETHER_QINQ, ETHER_VLAN, TCP, UDP
 
+PAST_OWNERS_MAX = 3
+
 
 @dataclasses.dataclass
 class Port:
@@ -47,6 +49,8 @@ class Pool:
     dscp: object = "copy"  # or a number
     oversize: str = "fragment"
     quic: object = None  # "katran" or a list of QuicConfig
+    second_chance: bool = False
+    past: tuple = ()  # the eras before, the oldest first: (address, weight) of each backend
 
     def quic_model(self):
         """What reads connection IDs; None if they name nobody."""
@@ -64,6 +68,10 @@ class Vip:
     unserved: str = "drop"
     no_backend: str = "drop"
     echo: str = "answer"
+    tracking: str = ""  # none, moved, all; what the protocol has by itself
+
+    def __post_init__(self):
+        self.tracking = self.tracking or ("all" if self.protocol == "udp" else "moved")
 
     def number(self):
         return TCP if self.protocol == "tcp" else UDP
@@ -119,14 +127,40 @@ def server_id_bytes(value):
     return value.to_bytes(4, "big") if isinstance(value, int) else bytes.fromhex(value)
 
 
-class Service:
-    """A VIP and its pool. slots: positions in `ways`; none if no backend is usable."""
+def past_owners(pool, slots):
+    """By slot, of those whose owner has changed: the backends of today's pool that owned it, as positions: the oldest,
+    and the newest others, at most three in all; in order of age (docs/continuity.md)."""
+    tables = [(era, slot_table(era, pool.slots)) for era in pool.past]
+    today = {backend.address: place for place, backend in enumerate(pool.backends)}
+    past = {}
+    for slot in range(pool.slots):
+        owners = [today.get(era[table[slot]][0]) for era, table in tables]
+        if all(owner == (slots[slot] if slots else None) for owner in owners):
+            continue
+        alive = [owner for owner in owners if owner is not None]
+        newest = [owner for owner in dict.fromkeys(reversed(alive)) if owner != alive[0]]
+        past[slot] = alive[:1] + newest[:PAST_OWNERS_MAX - 1][::-1]
+    return past
 
-    def __init__(self, vip, pool, slots, ways):
-        self.vip, self.pool, self.slots, self.ways = vip, pool, slots, ways
+
+class Service:
+    """A VIP and its pool. slots: positions in `ways`; none if no backend is usable. past: as past_owners() says."""
+
+    def __init__(self, vip, pool, slots, ways, past):
+        self.vip, self.pool, self.slots, self.ways, self.past = vip, pool, slots, ways, past
         self.quic = pool.quic_model() if vip.protocol == "quic" else None
         self.ways_by_server_id = {server_id_bytes(value): way for backend, way in zip(pool.backends, ways)
                                   for value in backend.server_ids}
+
+    def owner_of(self, slot):
+        return self.slots[slot] if self.slots else None
+
+    def is_unsettled(self, slot):
+        return slot in self.past
+
+    def oldest_owner_of(self, slot):
+        """Of a slot that has moved; else, and if none is left, the owner."""
+        return next(iter(self.past.get(slot, ())), self.owner_of(slot))
 
 
 class Tables:
@@ -134,9 +168,10 @@ class Tables:
 
     def __init__(self, pools, vips, port):
         self.port = port
-        self.pools, self.ways, self.slots = pools, {}, {}
+        self.pools, self.ways, self.slots, self.past = pools, {}, {}, {}
         for name, pool in pools.items():
             self.slots[name] = slot_table([(backend.address, backend.weight) for backend in pool.backends], pool.slots)
+            self.past[name] = past_owners(pool, self.slots[name])
             self.ways[name] = [Way(pool, backend, port) for backend in pool.backends]
         self.services, self.holders = {}, {}
         self.lengths = {4: [], 6: []}
@@ -146,7 +181,8 @@ class Tables:
 
     def add(self, vip):
         prefix = vip.prefix()
-        service = Service(vip, self.pools[vip.pool], self.slots[vip.pool], self.ways[vip.pool])
+        pool = vip.pool
+        service = Service(vip, self.pools[pool], self.slots[pool], self.ways[pool], self.past[pool])
         place = (prefix.version, prefix.prefixlen, self.cut(prefix.network_address.packed, prefix.prefixlen))
         self.services[(*place, vip.number(), vip.port)] = service
         self.holders.setdefault(place, []).append(service)

@@ -1,0 +1,119 @@
+"""What is remembered of flows, and which backend they go to: docs/packet_policy.md, section 11. How much memory there is
+for them is not part of the model: whoever uses it stays below the limits. All backends are alive and reachable."""
+import dataclasses
+import enum
+
+from .wire import ACK, FIN, RST, SYN, TCP
+
+
+class Sign(enum.Enum):
+    """What a packet says about its flow."""
+    OPENS = 1
+    GOES_ON = 2
+    CLOSES = 3
+    DATAGRAM = 4
+    BYSTANDER = 5  # ICMP errors and later fragments
+
+
+class State(enum.Enum):
+    PROBATION = 1
+    ESTABLISHED = 2
+    CLOSING = 3
+    DATAGRAM = 4
+
+
+@dataclasses.dataclass
+class Timeouts:
+    """In seconds. Whoever compares keeps clear of the second after each: clocks are as exact as that."""
+    probation: int = 30
+    established: int = 7500
+    closing: int = 240
+    datagram: int = 300
+
+    def of(self, state):
+        return getattr(self, state.name.lower())
+
+
+@dataclasses.dataclass
+class Flow:
+    backend: int
+    state: State
+    seen: float
+
+
+def sign_of_tcp(flags):
+    if flags & (FIN | RST):
+        return Sign.CLOSES
+    return Sign.OPENS if flags & (SYN | ACK) == SYN else Sign.GOES_ON
+
+
+def sign_of(packet, protocol, is_quic):
+    """Of a packet that is of the flow itself."""
+    if packet.fragment and packet.fragment.offset:
+        return Sign.BYSTANDER
+    if protocol == TCP:
+        return sign_of_tcp(packet.segment()[13])
+    # No QUIC service here has slots that moved: what its packets say about their flow makes no difference.
+    return Sign.GOES_ON if is_quic else Sign.DATAGRAM
+
+
+def state_after(sign, before):
+    """before: None at the first packet."""
+    if sign == Sign.OPENS:
+        return before or State.PROBATION
+    if sign == Sign.CLOSES or before == State.CLOSING:
+        return State.CLOSING
+    return State.DATAGRAM if sign == Sign.DATAGRAM else State.ESTABLISHED
+
+
+class Flows:
+    """Of one worker. counters: of the path. timeouts: None, if no time passes."""
+
+    def __init__(self, counters, timeouts):
+        self.counters, self.timeouts, self.known = counters, timeouts, {}
+
+    def choose(self, key, sign, service, slot, now):
+        """The backend's position in its pool; None if there is none."""
+        owner = service.owner_of(slot)
+        if service.vip.tracking == "none":
+            return owner
+        flow, begins = self.find(key, now), sign in (Sign.OPENS, Sign.DATAGRAM)
+        is_kept = flow is not None or not begins
+        if flow and begins and flow.state == State.CLOSING:
+            self.forget(key)
+            flow = None
+        if flow:
+            backend = flow.backend
+            if sign != Sign.BYSTANDER:
+                flow.state, flow.seen = state_after(sign, flow.state), now
+        else:
+            backend = owner if begins else service.oldest_owner_of(slot)
+            is_remembered = service.vip.tracking == "all" or service.is_unsettled(slot)
+            if is_remembered and sign != Sign.BYSTANDER and backend is not None:
+                self.remember(key, Flow(backend, state_after(sign, None), now))
+        if is_kept and backend != owner:
+            self.counters["kept_flow_packets"] += 1
+        return backend
+
+    def find(self, key, now):
+        flow = self.known.get(key)
+        if flow and self.timeouts and now - flow.seen > self.timeouts.of(flow.state):
+            self.counters["flows_expired"] += 1
+            self.forget(key)
+            return None
+        return flow
+
+    def remember(self, key, flow):
+        self.known[key] = flow
+        self.counters["flows_remembered"] += 1
+        self.counters["flows"] += 1
+
+    def forget(self, key):
+        del self.known[key]
+        self.counters["flows"] -= 1
+
+    def finish(self):
+        """All fall silent."""
+        if self.timeouts:
+            for key in list(self.known):
+                self.find(key, float("inf"))
