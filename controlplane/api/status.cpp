@@ -44,8 +44,10 @@ json workers_of(const ControlPlane& control_plane) {
   json workers = json::array();
   for (std::uint32_t w = 0; w < stats.worker_count; w++) {
     const std::uint64_t pin = pin_of(stats, w);
+    const WorkerBlock& block = *worker_of(stats, w).block;
     workers.push_back({{"index", w},
-                       {"lcore", worker_of(stats, w).block->lcore},
+                       {"lcore", block.lcore},
+                       {"rx_packets", block.counters[index(Counter::rx_packets)].load(std::memory_order_relaxed)},
                        {"alive", control_plane.stats().worker_beats(w)},
                        {"generation", pin == kPinNone ? json() : json(pin)}});
   }

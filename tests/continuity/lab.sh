@@ -32,6 +32,8 @@ LAB_HOSTS+=("${lbs[@]}" "${backends[@]}")
 # What runs now; events change it and call reload.
 ENCAP=gue
 PROBATION_TIMEOUT=30s
+DEVICE=net_af_xdp0,iface=eth0
+declare -A WORKERS=() # of an LB; one that is not named: 1
 WEIGHT=() # of backend N; none: it is not in the pool
 for ((i = 1; i <= BACKENDS; i++)); do WEIGHT[i]=2; done
 
@@ -171,7 +173,9 @@ END
 
 config_of() {
   local core=$(($(number_of "$1") % 2)) number separator=
-  sed -e "s/WORKER_CORE/$core/" -e "s/MAIN_CORE/$((1 - core))/" \
+  local cores=$core
+  [ "${WORKERS[$1]:-1}" -eq 1 ] || cores="0, 1"
+  sed -e "s/WORKER_CORES/$cores/" -e "s/MAIN_CORE/$((1 - core))/" -e "s/DEVICE/$DEVICE/" \
     -e "s/PROBATION_TIMEOUT/$PROBATION_TIMEOUT/" "$here/guideway.toml"
   printf '\n[pool.web]\nencap = "%s"\nsecond_chance = %s\nhealth_check = "server"\nbackends = [' "$ENCAP" "$([ "$ENCAP" = gue ] && echo true || echo false)"
   for number in "${!WEIGHT[@]}"; do
@@ -183,6 +187,13 @@ config_of() {
 
 dataplane_start() {
   lab_start "$1" dataplane "$LAB_BUILD/dataplane/guideway-dataplane" --config /run/guideway.toml
+}
+dataplane_restart() { # LB WORKERS: with so many
+  WORKERS[$1]=$2
+  config_of "$1" >"$LAB_DIR/$1/run/guideway.toml"
+  lab_stop "$1" dataplane
+  dataplane_start "$1"
+  serves "$1"
 }
 controlplane_start() {
   lab_start "$1" controlplane "$LAB_BUILD/controlplane/guideway-controlplane" --config /run/guideway.toml

@@ -42,8 +42,9 @@ watch() {
     fail "the population is not complete: $(client_report) $(all_counters)"
   sleep 0.5
   counters >"$work/before"
-  client open 100000000 $((NEW_PER_SECOND / ${#clients[@]})) >/dev/null
+  open_more
 }
+open_more() { client open 100000000 $((NEW_PER_SECOND / ${#clients[@]})) >/dev/null; }
 
 # Second chance mends what an LB has got wrong. As long as connections stay on their LB there is nothing to mend.
 nobody_passed_on() {
