@@ -154,12 +154,16 @@ TEST_F(ControlPlaneTest, ChecksResolvesPublishesAndSaysSo) {
   ASSERT_TRUE(state_becomes(1, "up")) << backend(1);
   ASSERT_TRUE(state_becomes(2, "down")) << backend(2);
   ASSERT_TRUE(followed());
-  const json status = ask(Method::get, "/api/v1/status");
+  json status;
+  // A generation is in force a moment before workers follow it.
+  EXPECT_TRUE(wait([&] {
+    status = ask(Method::get, "/api/v1/status");
+    return status["generation"]["workers_follow"] == true;
+  }));
   EXPECT_EQ(backend(0)["slots"].get<int>() + backend(1)["slots"].get<int>(), 1021);
   EXPECT_NEAR(backend(1)["share"].get<double>(), 0.75, 0.001);
   EXPECT_EQ(backend(0)["reason"], "status 200");
   EXPECT_EQ(backend(0)["next_hop"]["source"], "10.77.0.1");
-  EXPECT_EQ(status["generation"]["workers_follow"], true);
   EXPECT_EQ(status["dataplane"]["ports"][0]["kernel_name"], "gwt0");
   EXPECT_EQ(status["vips"][0]["why"], "[bgp] is off, so nothing is announced");
 }
