@@ -28,11 +28,12 @@ class Datagrams:
         return frames_of_it[0]
 
     def begin_whole(self, target):
-        """A datagram that is complete at once."""
-        frames_of_it = self.made_into_frames(target, self.pieces_of(self.segment(target)))
-        for frame in frames_of_it[1:]:
-            self.generator.later(0.0, frame)
-        return frames_of_it[0]
+        """One that is complete at once, in two sound pieces."""
+        segment, identification = self.segment(target), self.random.getrandbits(32)
+        make = self.ipv4 if target.version == 4 else self.ipv6
+        first, last = (0, segment[:64], True), (64, segment[64:], False)
+        self.generator.later(0.0, make(target, target.protocol, identification, *last))
+        return make(target, target.protocol, identification, *first)
 
     def segment(self, target):
         size = self.random.choice((64, 200, 1000, 2000, 3500)) + self.random.randrange(64)
