@@ -232,7 +232,7 @@ both_workers_received() {
 }
 
 PLACES=393216 # of the smallest flow table: 65,536 buckets of 6
-fills_up() { lab_wait 120 is_full "$1" || fail "$1 has but $(counter_of "$1" flows) flows of $PLACES"; }
+fills_up() { lab_wait 240 is_full "$1" || fail "$1 has but $(counter_of "$1" flows) flows of $PLACES"; }
 is_full() { [ $((100 * $(counter_of "$1" flows))) -ge $((97 * PLACES)) ]; }
 counter_of() { ctl "$1" status --json | jq ".dataplane.counters[] | select(.name == \"$2\").value"; }
 
