@@ -28,12 +28,15 @@ class Datagrams:
         return frames_of_it[0]
 
     def begin_whole(self, target):
-        """One that is complete at once, in two sound pieces."""
+        """One that is complete at once, in sound pieces."""
         segment, identification = self.segment(target), self.random.getrandbits(32)
         make = self.ipv4 if target.version == 4 else self.ipv6
-        first, last = (0, segment[:64], True), (64, segment[64:], False)
-        self.generator.later(0.0, make(target, target.protocol, identification, *last))
-        return make(target, target.protocol, identification, *first)
+        cuts = [0, *range(64, len(segment), PIECE_BYTES_MAX), len(segment)]
+        made = [make(target, target.protocol, identification, begin, segment[begin:end], end < len(segment))
+                for begin, end in zip(cuts, cuts[1:])]
+        for frame in made[1:]:
+            self.generator.later(0.0, frame)
+        return made[0]
 
     def segment(self, target):
         size = self.random.choice((64, 200, 1000, 2000, 3500)) + self.random.randrange(64)
