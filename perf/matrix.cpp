@@ -54,9 +54,8 @@ std::vector<Scene> all_scenes() {
   return scenes;
 }
 
-static TablesSpec with(TablesSpec tables, Flows flows) {
-  tables.flows = flows;
-  return tables;
+static TablesSpec tracked(const TraceSpec& trace, Encap encap, std::uint32_t backends, Flows flows) {
+  return {trace.family, IpProto::tcp, encap, trace.vips, std::min(trace.vips, kPoolsMax), backends, flows};
 }
 
 std::vector<TablesSpec> all_tables(const Scene& scene) {
@@ -68,9 +67,11 @@ std::vector<TablesSpec> all_tables(const Scene& scene) {
       tables.push_back({trace.family, protocol, encap, trace.vips, std::min(trace.vips, kPoolsMax), backends});
   if (trace.vips > 1) tables.push_back({trace.family, protocol, Encap::ipip, trace.vips, 1, 1000});
   // The flow table: TCP that it knows, and SYNs that it does not.
-  const TablesSpec tracked{trace.family, protocol, Encap::ipip, trace.vips, std::min(trace.vips, kPoolsMax), 1000};
-  if (trace.kind == TraceKind::tcp && trace.vips == 100) tables.push_back(with(tracked, Flows::known));
-  if (trace.kind == TraceKind::syn && trace.vips == 100) tables.push_back(with(tracked, Flows::fresh));
+  if (trace.kind == TraceKind::tcp)
+    for (const Encap encap : {Encap::ipip, Encap::gue0})
+      for (const std::uint32_t backends : {3U, 1000U}) tables.push_back(tracked(trace, encap, backends, Flows::known));
+  if (trace.kind == TraceKind::syn && trace.vips == 100)
+    tables.push_back(tracked(trace, Encap::ipip, 1000, Flows::fresh));
   return tables;
 }
 
