@@ -42,10 +42,10 @@ POOLS = {
                        past=((("10.8.1.1", 1), ("10.8.1.9", 1)), (("10.8.1.2", 1), ("2001:db8:2::18", 1)))),
     "moved-away": Pool("gue", 251, [Backend("10.8.2.1", 0), Backend("10.8.2.2", 0)], second_chance=True,
                        past=((("10.8.2.9", 1),), (("10.8.2.1", 1), ("10.8.2.2", 1), ("10.8.2.9", 1)))),
-    # All to one after the other: more owners than a slot remembers, one of them twice.
+    # All to one after the other: more owners than a slot remembers, one of them twice, and the owner of now.
     "moved-often": Pool("gue", 251, [Backend(f"2001:db8:2::2{place}", int(place == 6)) for place in range(7)],
                         second_chance=True, oversize="fragment-inner",
-                        past=tuple(((f"2001:db8:2::2{place}", 1),) for place in (0, 1, 2, 3, 0, 4, 5))),
+                        past=tuple(((f"2001:db8:2::2{place}", 1),) for place in (0, 1, 2, 3, 0, 4, 6, 5))),
 }
 
 VIPS = [

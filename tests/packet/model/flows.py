@@ -24,7 +24,7 @@ class State(enum.Enum):
 
 @dataclasses.dataclass
 class Timeouts:
-    """In seconds. Whoever compares keeps clear of the second after each: clocks are as exact as that."""
+    """In seconds. A flow is silent for whole seconds: those that began since the first packet of all."""
     probation: int = 30
     established: int = 7500
     closing: int = 240
@@ -38,7 +38,7 @@ class Timeouts:
 class Flow:
     backend: int
     state: State
-    seen: float
+    seen_s: int
 
 
 def sign_of_tcp(flags):
@@ -71,13 +71,21 @@ class Flows:
 
     def __init__(self, counters, timeouts):
         self.counters, self.timeouts, self.known = counters, timeouts, {}
+        self.start_us = None
 
-    def choose(self, key, sign, service, slot, now):
+    def tick(self, now):
+        """With every packet, and first of all: the clock of flows starts with the first one."""
+        now_us = round(now * 1e6)
+        if self.start_us is None:
+            self.start_us = now_us
+        self.now_s = (now_us - self.start_us) // 10**6
+
+    def choose(self, key, sign, service, slot):
         """The backend's position in its pool; None if there is none."""
         owner = service.owner_of(slot)
         if service.vip.tracking == "none":
             return owner
-        flow, begins = self.find(key, now), sign in (Sign.OPENS, Sign.DATAGRAM)
+        flow, begins = self.find(key), sign in (Sign.OPENS, Sign.DATAGRAM)
         is_kept = flow is not None or not begins
         if flow and begins and flow.state == State.CLOSING:
             self.forget(key)
@@ -85,19 +93,19 @@ class Flows:
         if flow:
             backend = flow.backend
             if sign != Sign.BYSTANDER:
-                flow.state, flow.seen = state_after(sign, flow.state), now
+                flow.state, flow.seen_s = state_after(sign, flow.state), self.now_s
         else:
             backend = owner if begins else service.oldest_owner_of(slot)
             is_remembered = service.vip.tracking == "all" or service.is_unsettled(slot)
             if is_remembered and sign != Sign.BYSTANDER and backend is not None:
-                self.remember(key, Flow(backend, state_after(sign, None), now))
+                self.remember(key, Flow(backend, state_after(sign, None), self.now_s))
         if is_kept and backend != owner:
             self.counters["kept_flow_packets"] += 1
         return backend
 
-    def find(self, key, now):
+    def find(self, key):
         flow = self.known.get(key)
-        if flow and self.timeouts and now - flow.seen > self.timeouts.of(flow.state):
+        if flow and self.timeouts and self.now_s - flow.seen_s > self.timeouts.of(flow.state):
             self.counters["flows_expired"] += 1
             self.forget(key)
             return None
@@ -115,5 +123,6 @@ class Flows:
     def finish(self):
         """All fall silent."""
         if self.timeouts:
+            self.now_s = float("inf")
             for key in list(self.known):
-                self.find(key, float("inf"))
+                self.find(key)

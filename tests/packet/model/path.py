@@ -31,7 +31,7 @@ class PacketPath:
         self.answers_echo, self.answers_errors = answers_echo, answers_errors
         self.counters = collections.Counter()
         self.datagrams, self.flows = Datagrams(), Flows(self.counters, timeouts)
-        self.identification, self.number, self.now = 0, 0, 0.0
+        self.identification, self.number = 0, 0
         self.ends = []
 
     def __call__(self, frame, now=0.0):
@@ -39,7 +39,7 @@ class PacketPath:
         self.ends, self.is_late = [], False
         self.counters["rx_packets"] += 1
         self.counters["rx_bytes"] += len(frame)
-        self.now = now
+        self.flows.tick(now)
         self.expire(now)
         packet = parse(frame)
         holders = packet and self.tables.holders_of(packet.version, packet.destination)
@@ -188,7 +188,7 @@ class PacketPath:
         list of them."""
         value = self.hash(*flow)
         slot = slot_of(value, service.pool.slots)
-        backend = self.flows.choose(flow, sign, service, slot, self.now)
+        backend = self.flows.choose(flow, sign, service, slot)
         if backend is None:
             return None, value, None
         has_list = service.pool.second_chance and flow[-1] == TCP and service.vip.tracking != "none"

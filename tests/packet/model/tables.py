@@ -129,16 +129,17 @@ def server_id_bytes(value):
 
 def past_owners(pool, slots):
     """By slot, of those whose owner has changed: the backends of today's pool that owned it, as positions: the oldest,
-    and the newest others, at most three in all; in order of age (docs/continuity.md)."""
+    and the newest others but for the owner of now, at most three in all; in order of age (docs/continuity.md)."""
     tables = [(era, slot_table(era, pool.slots)) for era in pool.past]
     today = {backend.address: place for place, backend in enumerate(pool.backends)}
     past = {}
     for slot in range(pool.slots):
+        now = slots[slot] if slots else None
         owners = [today.get(era[table[slot]][0]) for era, table in tables]
-        if all(owner == (slots[slot] if slots else None) for owner in owners):
+        if all(owner == now for owner in owners):
             continue
         alive = [owner for owner in owners if owner is not None]
-        newest = [owner for owner in dict.fromkeys(reversed(alive)) if owner != alive[0]]
+        newest = [owner for owner in dict.fromkeys(reversed(alive)) if owner not in (alive[0], now)]
         past[slot] = alive[:1] + newest[:PAST_OWNERS_MAX - 1][::-1]
     return past
 
