@@ -71,9 +71,15 @@ bool is_to_be_remembered(const Packet& packet, const SlotChoice& choice) {
   return packet.tracking == Tracking::all || choice.unsettled;
 }
 
+// The backend of a flow that goes on, wherever its slot belongs by now.
+const BackendRecord* keep(const BackendRecord* backend, const SlotChoice& choice, Tracker& tracker) {
+  if (backend != choice.owner) tracker.kept_flows++;
+  return backend;
+}
+
 const BackendRecord* take_new(const Packet& packet, Sign sign, const SlotChoice& choice, Tracker& tracker,
                               Seconds now) {
-  const BackendRecord* backend = begins(sign) ? schedule(choice, tracker) : oldest_owner(choice);
+  const BackendRecord* backend = begins(sign) ? schedule(choice, tracker) : keep(oldest_owner(choice), choice, tracker);
   if (backend == nullptr || sign == Sign::bystander || !is_to_be_remembered(packet, choice)) return backend;
   if (backend->stats_index >= kDirectorySizeMax) return backend;
   tracker.flows.insert(packet.hash, static_cast<std::uint16_t>(backend->stats_index), state_at_first(sign), now);
@@ -99,7 +105,7 @@ const BackendRecord* take_known(const Packet& packet, Sign sign, FlowTable::Flow
   // Its backend is down, perhaps only for a moment: what is remembered stays.
   if (known == nullptr) return choice.owner;
   if (sign != Sign::bystander) tracker.flows.touch(flow, state_after(sign, flow.state()), now);
-  return known;
+  return keep(known, choice, tracker);
 }
 
 }  // namespace
@@ -108,11 +114,8 @@ const BackendRecord* track(const Packet& packet, const SlotChoice& choice, const
                            Seconds now) {
   const Sign sign = sign_of(packet, view);
   const FlowTable::Flow flow = tracker.flows.find(packet.hash, now);
-  const BackendRecord* backend =
-      flow ? take_known(packet, sign, flow, choice, view, tracker, now) : take_new(packet, sign, choice, tracker, now);
-  const bool is_new = !flow && begins(sign);
-  if (backend != choice.owner && !is_new) tracker.kept_flows++;
-  return backend;
+  return flow ? take_known(packet, sign, flow, choice, view, tracker, now)
+              : take_new(packet, sign, choice, tracker, now);
 }
 
 }  // namespace guideway

@@ -86,10 +86,10 @@ class Flows:
         if service.vip.tracking == "none":
             return owner
         flow, begins = self.find(key), sign in (Sign.OPENS, Sign.DATAGRAM)
-        is_kept = flow is not None or not begins
         if flow and begins and flow.state == State.CLOSING:
             self.forget(key)
             flow = None
+        is_kept = flow is not None or not begins
         if flow:
             backend = flow.backend
             if sign != Sign.BYSTANDER:
