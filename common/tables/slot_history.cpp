@@ -42,20 +42,15 @@ std::vector<Era> eras_of(const PastEras& past, std::span<const KnownBackend> bac
   return eras;
 }
 
-// The distinct living owners of one slot: where flows go that nobody knows, and then the others in the order of their
-// last eras.
+// The distinct living owners of one slot: `first`, where flows go that nobody knows, and then the others in the order
+// of their last eras.
 class Owners {
  public:
-  Owners(BackendId owner, std::span<const KnownBackend> backends) : owner_(owner), backends_(backends) {}
-  // The oldest of the window stays the first: it has the flows that nobody knows.
-  void add(BackendId backend) {
-    if (owners_[0] != BackendId::none) return add_other(backend);
-    forget_other(backend);
-    owners_[0] = backend;
-  }
+  Owners(BackendId first, BackendId owner, std::span<const KnownBackend> backends)
+      : owner_(owner), backends_(backends), owners_{first, BackendId::none, BackendId::none} {}
   // Of the others drained ones come first: nothing else will lead their flows to them. Then the last ones, which have
   // most flows left. The owner of now is a hop anyway.
-  void add_other(BackendId backend) {
+  void add(BackendId backend) {
     if (owners_[0] == backend || owner_ == backend) return;
     auto out = std::find(others(), others_end(), backend);
     if (out == others_end() && others_ + 1 < kPastOwnersMax) {
@@ -79,16 +74,10 @@ class Owners {
   bool is_drained(BackendId backend) const { return backends_[index(backend)].is_drained; }
   Place others() { return owners_.begin() + 1; }
   Place others_end() { return others() + others_; }
-  void forget_other(BackendId backend) {
-    const Place out = std::find(others(), others_end(), backend);
-    if (out == others_end()) return;
-    std::rotate(out, out + 1, others_end());
-    owners_[others_--] = BackendId::none;
-  }
 
   BackendId owner_;
   std::span<const KnownBackend> backends_;
-  std::array<BackendId, kPastOwnersMax> owners_{BackendId::none, BackendId::none, BackendId::none};
+  std::array<BackendId, kPastOwnersMax> owners_;
   std::uint32_t others_ = 0;
   bool crowded_ = false;
 };
@@ -104,23 +93,42 @@ bool speaks_for(const Era& era, const KnownBackend& backend) {
   return era.age == Age::older ? backend.can_take : backend.is_drained;
 }
 
-// Without an owner no flow began since: those that nobody knows are at whoever older eras name.
+// Whom an era names for a slot.
+BackendId named_by(const Era& era, std::size_t slot) {
+  return era.today[era.slots[slot]];
+}
+
+KnownBackend known_as(BackendId backend, std::span<const KnownBackend> backends) {
+  return backend == BackendId::none ? KnownBackend{} : backends[index(backend)];
+}
+
+// Where flows go that nobody knows; none: to the owner. Of recent eras the oldest decides. Without it, and without an
+// owner, it is the newest of the others: most flows are left there.
+BackendId first_of(std::size_t slot, BackendId owner, std::span<const Era> eras,
+                   std::span<const KnownBackend> backends) {
+  BackendId newest = BackendId::none;
+  for (const Era& era : eras) {
+    const BackendId before = named_by(era, slot);
+    const KnownBackend known = known_as(before, backends);
+    if (!known.can_take || !speaks_for(era, known)) continue;
+    if (era.age == Age::recent) return before;
+    newest = before;
+  }
+  return owner == BackendId::none ? newest : BackendId::none;
+}
+
 void add_era(const Era& era, BackendId before, BackendId owner, std::span<const KnownBackend> backends,
              SlotPast& past) {
-  const KnownBackend known = before == BackendId::none ? KnownBackend{} : backends[index(before)];
+  const KnownBackend known = known_as(before, backends);
   if (!speaks_for(era, known)) return;
   past.is_unsettled = past.is_unsettled || before != owner;
   past.is_only_kept = past.is_only_kept && (era.age == Age::kept || before == owner);
-  if (!known.can_take) return;
-  if (era.age != Age::recent && owner != BackendId::none)
-    past.owners.add_other(before);
-  else
-    past.owners.add(before);
+  if (known.can_take) past.owners.add(before);
 }
 
 SlotPast past_of(std::size_t slot, BackendId owner, std::span<const Era> eras, std::span<const KnownBackend> backends) {
-  SlotPast past{Owners(owner, backends)};
-  for (const Era& era : eras) add_era(era, era.today[era.slots[slot]], owner, backends, past);
+  SlotPast past{Owners(first_of(slot, owner, eras, backends), owner, backends)};
+  for (const Era& era : eras) add_era(era, named_by(era, slot), owner, backends, past);
   return past;
 }
 

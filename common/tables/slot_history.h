@@ -6,6 +6,7 @@
 //
 // For second chance there is more. Older eras name hops and nothing else: flows that nobody knows go to the owner,
 // because in such a slot most began there. Kept eras are older still, and name those backends alone that are drained.
+// Only where there is no owner, nor a living one in recent eras, such flows go to the newest that these name.
 //
 // A pure function: equal eras and equal backends give equal bytes on every load balancer.
 // Thread-safety: SlotTables one thread, the rest pure functions.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <random>
 #include <set>
 
@@ -204,6 +205,16 @@ TEST(SlotHistory, AKeptOwnerIsAHopBesideRecentOnes) {
   EXPECT_EQ(opened.history.kept_slots, 0U) << "they are unsettled without it";
 }
 
+// Whoever is the first takes no place among the others, though older eras name it too.
+TEST(SlotHistory, TheFirstPushesOutNobody) {
+  Weights now(4, {address(0), 0});
+  for (std::uint32_t n = 0; n < 4; n++) now[n] = {address(n), n == 3 ? 1U : 0U};
+  const PastEras past{.recent = {weights({2})}, .older = {weights({2})}, .kept = {weights({0}), weights({1})}};
+  const Opened opened = open(now, known_with_drained(4, {0, 1, 2}), past);
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{2, 0, 1}));
+  EXPECT_EQ(opened.history.crowded_slots, 0U);
+}
+
 TEST(SlotHistory, AKeptOwnerIsNamedOnce) {
   const Weights now{{address(0), 0}, {address(1), 1}};
   const PastEras past{.recent = {weights({0})}, .kept = {weights({0})}};
@@ -247,44 +258,110 @@ TEST(SlotHistory, AKeptOwnerIsTheFirstWhereThereIsNoOther) {
   EXPECT_EQ(opened.first(3), BackendId{0});
 }
 
+// One was drained long ago, the last one now. Flows that nobody knows are older than what ended now, so they are there.
+TEST(SlotHistory, ARecentOwnerIsTheFirstOfAClosedPool) {
+  const PastEras past{.recent = {weights({0})}, .kept = {weights({1})}};
+  const Opened opened = open({{address(0), 0}, {address(1), 0}}, known_with_drained(2, {0, 1}), past);
+  EXPECT_EQ(opened.past(3), (std::vector<std::uint32_t>{0, 1}));
+}
+
+TEST(SlotHistory, TheNewestOlderOwnerIsTheFirstOfAClosedPool) {
+  const Weights now{{address(0), 0}, {address(1), 0}, {address(2), 0}};
+  const std::vector<KnownBackend> backends = known_with_drained(3, {0, 1, 2});
+  const std::vector<Weights> ones{weights({0}), weights({1})};
+  EXPECT_EQ(open(now, backends, {.recent = {}, .kept = ones}).past(3), (std::vector<std::uint32_t>{1, 0}));
+  EXPECT_EQ(open(now, backends, {.recent = {}, .older = {weights({2})}, .kept = ones}).past(3),
+            (std::vector<std::uint32_t>{2, 0, 1}));
+  const std::vector<KnownBackend> with_a_dead_one = known(3, {2});
+  EXPECT_EQ(open(now, with_a_dead_one, {.recent = {weights({2})}, .older = ones}).past(3),
+            (std::vector<std::uint32_t>{1, 0}));
+}
+
+// A pool as chance has it: weights of now, backends dead or drained, and eras.
+class RandomPool {
+ public:
+  Weights now;
+  std::vector<KnownBackend> backends;
+  PastEras past;
+
+  explicit RandomPool(std::uint32_t seed) : random_(seed) {
+    backends = known(1 + random_() % 8);
+    const bool is_closed = random_() % 4 == 0;
+    now = some_weights();
+    for (std::size_t n = 0; n < backends.size(); n++) {
+      if (is_closed) now[n].weight = 0;
+      backends[n].can_take = random_() % 4 != 0;
+      backends[n].is_drained = backends[n].can_take && now[n].weight == 0;
+    }
+    for (std::vector<Weights>* eras : {&past.kept, &past.older, &past.recent}) {
+      eras->resize(random_() % 4);
+      for (Weights& era : *eras) {
+        era = some_weights();
+        std::erase_if(era, [](const WeightedBackend& backend) { return backend.weight == 0; });
+      }
+    }
+  }
+
+ private:
+  Weights some_weights() {
+    Weights weights;
+    for (const KnownBackend& backend : backends)
+      weights.push_back({backend.address, static_cast<std::uint32_t>(random_() % 4)});
+    return weights;
+  }
+  std::mt19937 random_;
+};
+
+// What a plain walk over the eras says of a slot.
+struct Walk {
+  bool unsettled = false;
+  std::optional<std::uint32_t> recent, newest;  // the oldest living owner of recent eras, the newest of the others
+  std::vector<std::uint32_t> living;            // in the order of their last eras
+
+  void over(const std::vector<Weights>& eras, const RandomPool& pool, std::uint32_t slot, SlotTables& tables) {
+    for (const Weights& era : eras) {
+      const std::vector<SlotEntry>& owners = tables.of(era, kSlots);
+      if (owners.empty()) continue;
+      std::uint32_t n = 0;
+      while (!(address(n) == era[owners[slot]].address)) n++;
+      const bool is_recent = &eras == &pool.past.recent;
+      if (&eras == &pool.past.kept && !pool.backends[n].is_drained) continue;
+      if (!is_recent && !pool.backends[n].can_take) continue;
+      const std::vector<SlotEntry>& today = tables.of(pool.now, kSlots);
+      unsettled |= today.empty() || today[slot] != n;
+      if (!pool.backends[n].can_take) continue;
+      if (!is_recent) newest = n;
+      if (is_recent && !recent) recent = n;
+      std::erase(living, n);
+      living.push_back(n);
+    }
+  }
+
+  // The first and two others, drained ones rather than the last ones.
+  std::vector<std::uint32_t> past(const RandomPool& pool, SlotEntry owner) const {
+    const std::optional<std::uint32_t> first = recent || owner != kSlotOwnerMask ? recent : newest;
+    std::vector<std::uint32_t> others = living;
+    std::erase_if(others, [&](std::uint32_t n) { return n == owner || n == first; });
+    while (others.size() > 2) {
+      const auto out = std::find_if(others.begin(), others.end(), [&](auto n) { return !pool.backends[n].is_drained; });
+      others.erase(out == others.end() ? others.begin() : out);
+    }
+    if (first) others.insert(others.begin(), *first);
+    return unsettled ? others : std::vector<std::uint32_t>{};
+  }
+};
+
 TEST(SlotHistory, SaysWhatAPlainWalkOverTheErasSays) {
-  std::mt19937 random(20261124);
-  for (int round = 0; round < 200; round++) {
-    const std::uint32_t backends = 1 + random() % 8;
-    const auto some_weights = [&](bool with_zeros) {
-      Weights weights;
-      for (std::uint32_t n = 0; n < backends; n++)
-        if (const std::uint32_t weight = random() % 4; weight > 0 || with_zeros)
-          weights.push_back({address(n), weight});
-      return weights;
-    };
-    const Weights now = some_weights(true);
-    std::vector<Weights> past(random() % 6);
-    for (Weights& era : past) era = some_weights(false);
-    std::set<std::uint32_t> dead;
-    for (std::uint32_t n = 0; n < backends; n++)
-      if (random() % 4 == 0) dead.insert(n);
-    const Opened opened = open(now, known(backends, dead), {.recent = past, .kept = {}});
+  for (std::uint32_t seed = 0; seed < 200; seed++) {
+    const RandomPool pool(seed);
+    const Opened opened = open(pool.now, pool.backends, pool.past);
     SlotTables tables;
     for (std::uint32_t s = 0; s < kSlots; s++) {
-      std::vector<std::uint32_t> expected;
-      bool unsettled = false;
-      for (const Weights& era : past) {
-        const std::vector<SlotEntry>& owners = tables.of(era, kSlots);
-        if (owners.empty()) continue;
-        const IpAddress owner = era[owners[s]].address;
-        std::uint32_t n = 0;
-        while (!(address(n) == owner)) n++;
-        unsettled |= n != (opened.slots[s] & kSlotOwnerMask);
-        if (dead.contains(n) || (!expected.empty() && expected[0] == n)) continue;
-        if (!expected.empty() && n == (opened.slots[s] & kSlotOwnerMask)) continue;
-        std::erase(expected, n);
-        expected.push_back(n);
-      }
-      if (expected.size() > 3) expected.erase(expected.begin() + 1, expected.end() - 2);
-      if (!unsettled) expected.clear();
-      ASSERT_EQ(opened.unsettled(s), unsettled) << "round " << round << " slot " << s;
-      ASSERT_EQ(opened.past(s), expected) << "round " << round << " slot " << s;
+      Walk walk;
+      for (const std::vector<Weights>* eras : {&pool.past.kept, &pool.past.older, &pool.past.recent})
+        walk.over(*eras, pool, s, tables);
+      ASSERT_EQ(opened.unsettled(s), walk.unsettled) << "seed " << seed << " slot " << s;
+      ASSERT_EQ(opened.past(s), walk.past(pool, opened.slots[s] & kSlotOwnerMask)) << "seed " << seed << " slot " << s;
     }
   }
 }
