@@ -208,18 +208,23 @@ void ControlPlane::remember_eras() {
     DesiredPool& pool = desired_.tables.pools[p];
     const std::string& name = names.emplace_back(config_->pools[p].name);
     if (waiting_pools_.contains(name)) continue;
-    try {
-      eras_.note(name, pool.slot_count, weights_of(pool), now);
-    } catch (const std::system_error& error) {
-      if (eras_warning_.empty()) log(Level::error, "{}", error.what());
-      eras_warning_ =
-          std::string(error.what()) + ": after a restart of the control plane connections of moved slots break";
-    }
+    write_eras([&] { eras_.note(name, pool.slot_count, weights_of(pool), now); });
     pool.past = eras_.past(name, now);
   }
-  eras_.keep_only(names);
+  write_eras([&] { eras_.keep_only(names); });
   settle_timer_.stop();
   if (const auto next = eras_.next_change(now)) settle_timer_.start(*next - now);
+}
+
+// What cannot be written holds for as long as this control plane runs.
+void ControlPlane::write_eras(const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const std::system_error& error) {
+    if (eras_warning_.empty()) log(Level::error, "{}", error.what());
+    eras_warning_ =
+        std::string(error.what()) + ": after a restart of the control plane connections of moved slots break";
+  }
 }
 
 void ControlPlane::await_deadlines() {

@@ -9,6 +9,7 @@
 // Thread-safety: one thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -90,6 +91,7 @@ class ControlPlane {
   Facts facts() const;
   DesiredTables decide_now();
   void remember_eras();
+  void write_eras(const std::function<void()>& write);
   void await_deadlines();
   std::set<BackendKey> removed_backends() const;
   void await_first_checks();

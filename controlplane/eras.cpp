@@ -282,8 +282,10 @@ std::optional<EraTime> Eras::next_change(EraTime now) const {
   return next;
 }
 
+// Their lines go as well: a pool that comes back under the same name must not have a past that nobody remembered.
 void Eras::keep_only(const std::vector<std::string>& pools) {
-  std::erase_if(pools_, [&](const auto& entry) { return std::ranges::find(pools, entry.first) == pools.end(); });
+  const auto is_gone = [&](const auto& entry) { return std::ranges::find(pools, entry.first) == pools.end(); };
+  if (std::erase_if(pools_, is_gone) > 0) rewrite();
 }
 
 std::size_t Eras::eras_count() const {

@@ -76,7 +76,7 @@ class Eras {
   // When time will change what past() says; none: it will not.
   std::optional<EraTime> next_change(EraTime now) const;
 
-  // Drops what no pool of these needs.
+  // Drops what no pool of these needs. Throws std::system_error: it is still in the journal.
   void keep_only(const std::vector<std::string>& pools);
 
  private:

@@ -202,6 +202,19 @@ TEST_F(ErasTest, ForgetsPoolsThatAreGone) {
   EXPECT_TRUE(eras.past("web", t0).recent.empty());
 }
 
+// What its flows began with while it was gone, nobody remembered.
+TEST_F(ErasTest, HasNoPastOfAPoolThatWasGone) {
+  Eras eras = load();
+  eras.note("web", kSlots, weights({1, 2}), t0);
+  eras.note("dns", kSlots, weights({7}), t0);
+  eras.note("dns", kSlots, weights({8}), t0 + seconds(5));
+  eras.keep_only({"dns"});
+  eras.note("web", kSlots, weights({1, 2, 3}), t0 + seconds(10));
+  EXPECT_TRUE(eras.past("web", t0 + seconds(11)).empty());
+  EXPECT_TRUE(load().past("web", t0 + seconds(11)).empty()) << "nor after a restart";
+  EXPECT_EQ(load().past("dns", t0 + seconds(11)).recent, Pasts{weights({7})});
+}
+
 // ---- kept eras: of backends that are idle --------------------------------------------------------------------------
 
 const Pasts kBoth{{{address(1), 10}, {address(2), 10}}};
@@ -338,6 +351,7 @@ TEST_F(ErasTest, IsTheSameForWhoReadsTheJournal) {
       for (std::uint32_t n = 0; n < 5; n++)
         if (random() % 8 != 0) some.push_back({address(n), static_cast<std::uint32_t>(random() % 3 * (random() % 2))});
       eras.note("web", random() % 50 == 0 ? 65521 : kSlots, some, now);
+      if (random() % 20 == 0) eras.keep_only({random() % 2 == 0 ? "web" : "dns"});
       const EraTime later = now + seconds(random() % 500);
       ASSERT_EQ(load().past("web", later), eras.past("web", later)) << "seed " << seed << " step " << step;
       ASSERT_EQ(warning_, "");
