@@ -185,10 +185,12 @@ void Eras::set_window(std::chrono::milliseconds window) {
   }
 }
 
-// What cannot be written is remembered all the same, for as long as this control plane runs.
+// What cannot be written is remembered all the same, for as long as this control plane runs, and the next call,
+// whatever it notes, writes it.
 void Eras::note(const std::string& pool, std::uint32_t slot_count, const Weights& weights, EraTime now) {
   History& history = pools_[pool];
   const Change change = follow(history, make_era(now, slot_count, weights));
+  if (change == Change::none && is_behind_) return rewrite();
   if (change == Change::era) append(to_line(era_json(pool, history.eras.back())));
   if (change == Change::idle) append(to_line(idle_json(pool, history.eras.back(), now)));
 }
@@ -294,14 +296,18 @@ std::size_t Eras::eras_count() const {
   return count;
 }
 
-// The first write of a control plane makes the file anew: what was cut short in it is gone.
+// The first write of a control plane makes the file anew, as does the first one after a write that failed: what was cut
+// short in it is gone.
 void Eras::append(const std::string& line) {
-  if (!file_ || lines_ > eras_count() + kLinesOfNoUseMax) return rewrite();
+  if (!file_ || is_behind_ || lines_ > eras_count() + kLinesOfNoUseMax) return rewrite();
+  is_behind_ = true;
   file_->append(line);
+  is_behind_ = false;
   lines_++;
 }
 
 void Eras::rewrite() {
+  is_behind_ = true;
   std::string text;
   for (const auto& [pool, history] : pools_) {
     for (const Era& era : history.eras) text += to_line(era_json(pool, era));
@@ -311,6 +317,7 @@ void Eras::rewrite() {
   replace_durably(path_, text);
   file_.emplace(path_);
   lines_ = eras_count();
+  is_behind_ = false;
 }
 
 }  // namespace guideway::controlplane

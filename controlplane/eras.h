@@ -64,7 +64,7 @@ class Eras {
   void set_window(std::chrono::milliseconds window);
 
   // The weights that are to be in force from `now` on, with a 0 for each backend of the pool that is idle. Nothing
-  // happens if they are in force already. Throws std::system_error: they are not in the journal.
+  // happens if they are in force already. Throws std::system_error: what is remembered is not all in the journal.
   void note(const std::string& pool, std::uint32_t slot_count, const Weights& weights, EraTime now);
 
   // The eras of a pool before the one in force, at `now`.
@@ -103,7 +103,8 @@ class Eras {
   std::chrono::milliseconds window_;
   std::map<std::string, History> pools_;
   std::optional<AppendedFile> file_;
-  std::size_t lines_ = 0;  // of the file
+  std::size_t lines_ = 0;   // of the file
+  bool is_behind_ = false;  // a write failed: the file lacks what is remembered, or its last line is cut short
 };
 
 }  // namespace guideway::controlplane

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>  // mkdtemp
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -37,6 +39,27 @@ Weights weights_of_two(std::uint32_t first, std::optional<std::uint32_t> second)
   if (second) weights.push_back({address(2), *second});
   return weights;
 }
+
+// While it lives no file of ours grows beyond `bytes`: a write ends where a full disk would end it.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(std::size_t bytes) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = signal(SIGXFSZ, SIG_IGN);
+};
 
 class ErasTest : public testing::Test {
  protected:
@@ -135,6 +158,28 @@ TEST_F(ErasTest, LeavesOutALineThatWasChanged) {
   std::ofstream(journal()) << changed;
   EXPECT_EQ(load().past("web", t0 + seconds(4)).recent, Pasts{weights({1})});
   EXPECT_NE(warning_.find("1 line cannot be understood and is left out"), std::string::npos) << warning_;
+}
+
+// Whether a part of the line fits or nothing of it, and whether the next call notes something or not.
+TEST_F(ErasTest, WritesLaterWhatDidNotFitTheDisk) {
+  for (const std::size_t fitting_bytes : {std::size_t{0}, std::size_t{20}})
+    for (const std::uint32_t next : {2U, 3U}) {
+      SCOPED_TRACE(testing::Message() << fitting_bytes << " bytes fit, then " << next);
+      fs::remove(journal());
+      Eras eras = load();
+      eras.note("web", kSlots, weights({1}), t0);
+      {
+        const FileSizeLimit limit(fs::file_size(journal()) + fitting_bytes);
+        EXPECT_THROW(eras.note("web", kSlots, weights({2}), t0 + seconds(1)), std::system_error);
+        EXPECT_THROW(eras.note("web", kSlots, weights({2}), t0 + seconds(2)), std::system_error) << "it is not written";
+      }
+      eras.note("web", kSlots, weights({next}), t0 + seconds(3));
+      eras.note("web", kSlots, weights({4}), t0 + seconds(4));
+      const PastEras past = eras.past("web", t0 + seconds(5));
+      EXPECT_EQ(past.recent.size(), next);
+      EXPECT_EQ(load().past("web", t0 + seconds(5)), past);
+      EXPECT_EQ(warning_, "");
+    }
 }
 
 TEST_F(ErasTest, KeepsTheOldestOfTooMany) {
