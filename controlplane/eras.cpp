@@ -163,6 +163,7 @@ void Eras::replay(std::string_view line) {
   const json document = parse_line(line);
   const auto pool = document.at("pool").get<std::string>();
   const EraTime began = time_of(document, "began_ms");
+  latest_ = not_before_latest(document.contains("ended_ms") ? time_of(document, "ended_ms") : began);
   if (!document.contains("weights")) {
     if (pools_[pool].eras.empty()) throw std::runtime_error("nothing that it changes");
     return set_idle(pools_[pool], idle_of(document), began);
@@ -188,6 +189,7 @@ void Eras::set_window(std::chrono::milliseconds window) {
 // What cannot be written is remembered all the same, for as long as this control plane runs, and the next call,
 // whatever it notes, writes it.
 void Eras::note(const std::string& pool, std::uint32_t slot_count, const Weights& weights, EraTime now) {
+  now = latest_ = not_before_latest(now);
   History& history = pools_[pool];
   const Change change = follow(history, make_era(now, slot_count, weights));
   if (change == Change::none && is_behind_) return rewrite();
@@ -249,12 +251,13 @@ void Eras::drop_useless(History& history, EraTime now) const {
 
 PastEras Eras::past(const std::string& pool, EraTime now) const {
   const auto found = pools_.find(pool);
-  return found == pools_.end() ? PastEras{} : past_of(found->second, now);
+  return found == pools_.end() ? PastEras{} : past_of(found->second, not_before_latest(now));
 }
 
 PastEras Eras::past_if(const std::string& pool, std::uint32_t slot_count, const Weights& weights, EraTime now) const {
   const auto found = pools_.find(pool);
   History history = found == pools_.end() ? History{} : found->second;
+  now = not_before_latest(now);
   follow(history, make_era(now, slot_count, weights));
   return past_of(std::move(history), now);
 }
@@ -272,6 +275,7 @@ PastEras Eras::past_of(History history, EraTime now) const {
 }
 
 std::optional<EraTime> Eras::next_change(EraTime now) const {
+  now = not_before_latest(now);
   std::optional<EraTime> next;
   const auto consider = [&](EraTime change) {
     if (change > now && (!next || change < *next)) next = change;

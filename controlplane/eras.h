@@ -20,9 +20,13 @@
 // kErasMax eras of a pool are remembered, as many are kept, and the file is written anew when most of its lines are of
 // no use any more.
 //
+// The clock may be set back. What was over stays over, because nothing was remembered since: until the clock is again
+// where it was, time stands still here.
+//
 // Thread-safety: one thread.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -96,12 +100,14 @@ class Eras {
   void end(History& history, EraTime now) const;
   void drop_useless(History& history, EraTime now) const;
   bool is_older(const Era& kept, EraTime now) const { return kept.ended + kOlderWindows * window_ > now; }
+  EraTime not_before_latest(EraTime now) const { return std::max(now, latest_); }
   PastEras past_of(History history, EraTime now) const;
   std::size_t eras_count() const;
 
   std::string path_;
   std::chrono::milliseconds window_;
   std::map<std::string, History> pools_;
+  EraTime latest_{};  // at which something was noted
   std::optional<AppendedFile> file_;
   std::size_t lines_ = 0;   // of the file
   bool is_behind_ = false;  // a write failed: the file lacks what is remembered, or its last line is cut short

@@ -239,6 +239,21 @@ TEST_F(ErasTest, GoesOnWhenTheClockIsSetBack) {
   EXPECT_TRUE(eras.past("web", t0 + seconds(100)).recent.empty());
 }
 
+TEST_F(ErasTest, HasNothingBackThatWasOverWhenTheClockWasSetBack) {
+  Eras eras = load();
+  eras.note("web", kSlots, weights({1}), t0);
+  eras.note("web", kSlots, weights({2}), t0 + seconds(10));
+  eras.note("web", kSlots, weights({2}), t0 + seconds(200));
+  const PastEras over{.recent = {}, .older = {weights({1})}};
+  EXPECT_EQ(eras.past("web", t0 + seconds(50)), over);
+  EXPECT_EQ(eras.past_if("web", kSlots, weights({2}), t0 + seconds(50)), over);
+  EXPECT_EQ(eras.next_change(t0 + seconds(50)), t0 + seconds(410)) << "when the clock is there again";
+  eras.note("web", kSlots, weights({3}), t0 + seconds(60));
+  const PastEras both{.recent = {weights({2})}, .older = {weights({1})}};
+  EXPECT_EQ(eras.past("web", t0 + seconds(60)), both);
+  EXPECT_EQ(load().past("web", t0 + seconds(60)), both) << "nor after a restart";
+}
+
 TEST_F(ErasTest, ForgetsPoolsThatAreGone) {
   Eras eras = load();
   eras.note("web", kSlots, weights({1}), t0);
