@@ -104,7 +104,7 @@ void ControlPlane::start() {
 // ---- configuration and intents -------------------------------------------------------------------------------------
 
 void ControlPlane::follow_config() {
-  eras_.set_window(config_->flows.settle_after);
+  write_eras([&] { eras_.set_window(config_->flows.settle_after, wall_now()); });
   std::vector<ServiceKey> services;
   for (const config::Vip& vip : config_->vips) services.push_back(key_of(vip));
   std::vector<BackendKey> backends;

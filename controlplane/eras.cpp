@@ -23,7 +23,8 @@ std::string checksum_of(std::string_view text) {
   return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
 }
 
-std::string to_line(const json& document) {
+std::string to_line(json document, std::chrono::milliseconds window) {
+  document["window_ms"] = window.count();
   const std::string text = document.dump();
   return checksum_of(text) + " " + text + "\n";
 }
@@ -163,6 +164,8 @@ void Eras::replay(std::string_view line) {
   const json document = parse_line(line);
   const auto pool = document.at("pool").get<std::string>();
   const EraTime began = time_of(document, "began_ms");
+  if (document.contains("window_ms"))  // older journals lack it
+    window_ = std::chrono::milliseconds(document["window_ms"].get<std::int64_t>());
   latest_ = not_before_latest(document.contains("ended_ms") ? time_of(document, "ended_ms") : began);
   if (!document.contains("weights")) {
     if (pools_[pool].eras.empty()) throw std::runtime_error("nothing that it changes");
@@ -176,7 +179,11 @@ void Eras::replay(std::string_view line) {
     begin(pools_[pool], std::move(era));
 }
 
-void Eras::set_window(std::chrono::milliseconds window) {
+// What is over by the window of before is over: a longer one must not bring it back.
+void Eras::set_window(std::chrono::milliseconds window, EraTime now) {
+  if (window == window_) return;
+  latest_ = not_before_latest(now);
+  for (auto& [pool, history] : pools_) end(history, latest_);
   window_ = window;
   for (auto& [pool, history] : pools_) {
     History bounded;
@@ -184,6 +191,7 @@ void Eras::set_window(std::chrono::milliseconds window) {
     for (const Era& era : history.kept) keep(bounded.kept, era, era.ended);
     history = std::move(bounded);
   }
+  rewrite();
 }
 
 // What cannot be written is remembered all the same, for as long as this control plane runs, and the next call,
@@ -193,8 +201,8 @@ void Eras::note(const std::string& pool, std::uint32_t slot_count, const Weights
   History& history = pools_[pool];
   const Change change = follow(history, make_era(now, slot_count, weights));
   if (change == Change::none && is_behind_) return rewrite();
-  if (change == Change::era) append(to_line(era_json(pool, history.eras.back())));
-  if (change == Change::idle) append(to_line(idle_json(pool, history.eras.back(), now)));
+  if (change == Change::era) append(to_line(era_json(pool, history.eras.back()), window_));
+  if (change == Change::idle) append(to_line(idle_json(pool, history.eras.back(), now), window_));
 }
 
 Eras::Change Eras::follow(History& history, Era era) const {
@@ -314,8 +322,8 @@ void Eras::rewrite() {
   is_behind_ = true;
   std::string text;
   for (const auto& [pool, history] : pools_) {
-    for (const Era& era : history.eras) text += to_line(era_json(pool, era));
-    for (const Era& era : history.kept) text += to_line(kept_json(pool, era));
+    for (const Era& era : history.eras) text += to_line(era_json(pool, era), window_);
+    for (const Era& era : history.kept) text += to_line(kept_json(pool, era), window_);
   }
   file_.reset();
   replace_durably(path_, text);

@@ -15,6 +15,7 @@
 //   an era         {"pool", "began_ms", "slots", "weights": {address: weight}, "idle": [address]}
 //   a kept one     the same, and "ended_ms"; in a file that was written anew
 //   other idle     {"pool", "began_ms", "idle": [address]}; the weights stay
+//   each of them   "window_ms" as well: the window when it was written
 //
 // A line that was cut short or changed does not count, and takes nothing else with it. The journal is bounded: at most
 // kErasMax eras of a pool are remembered, as many are kept, and the file is written anew when most of its lines are of
@@ -60,12 +61,12 @@ class Eras {
   // Which hops cost, in packets that carry them, and what they save: perf/results/continuity.md.
   static constexpr int kOlderWindows = 4;
 
-  // `window`: for how long an era is remembered after it has ended. `warning`: what of the journal could not be
-  // understood. Throws std::system_error.
+  // `window`: for how long an era is remembered after it has ended. If the journal says another one, that holds until
+  // set_window(). `warning`: what of the journal could not be understood. Throws std::system_error.
   Eras(const std::string& state_dir, std::chrono::milliseconds window, std::string& warning);
 
-  // From now on.
-  void set_window(std::chrono::milliseconds window);
+  // From `now` on. Throws std::system_error: the journal does not know.
+  void set_window(std::chrono::milliseconds window, EraTime now);
 
   // The weights that are to be in force from `now` on, with a 0 for each backend of the pool that is idle. Nothing
   // happens if they are in force already. Throws std::system_error: what is remembered is not all in the journal.

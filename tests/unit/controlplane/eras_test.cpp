@@ -254,6 +254,31 @@ TEST_F(ErasTest, HasNothingBackThatWasOverWhenTheClockWasSetBack) {
   EXPECT_EQ(load().past("web", t0 + seconds(60)), both) << "nor after a restart";
 }
 
+TEST_F(ErasTest, HasNothingBackThatWasOverWhenTheWindowGrows) {
+  const PastEras over{.recent = {}, .older = {weights({1})}};
+  Eras eras = load();
+  eras.note("web", kSlots, weights({1}), t0);
+  eras.note("web", kSlots, weights({2}), t0 + seconds(10));
+  eras.set_window(seconds(300), t0 + seconds(120));
+  EXPECT_EQ(eras.past("web", t0 + seconds(120)), over);
+  EXPECT_EQ(load().past("web", t0 + seconds(120)), over) << "nor after a restart";
+  eras.note("web", kSlots, weights({3}), t0 + seconds(130));
+  EXPECT_EQ(eras.past("web", t0 + seconds(429)).recent, Pasts{weights({2})}) << "it holds from then on";
+  EXPECT_EQ(load().past("web", t0 + seconds(429)), eras.past("web", t0 + seconds(429)));
+}
+
+TEST_F(ErasTest, HasNothingBackThatWasOverWhenTheWindowGrewWhileItWasOff) {
+  {
+    Eras eras = load();
+    eras.note("web", kSlots, weights({1}), t0);
+    eras.note("web", kSlots, weights({2}), t0 + seconds(10));
+    eras.note("web", kSlots, weights({3}), t0 + seconds(120));
+  }
+  Eras eras(directory_, seconds(1000), warning_);
+  eras.set_window(seconds(1000), t0 + seconds(130));
+  EXPECT_EQ(eras.past("web", t0 + seconds(130)), (PastEras{.recent = {weights({2})}, .older = {weights({1})}}));
+}
+
 TEST_F(ErasTest, ForgetsPoolsThatAreGone) {
   Eras eras = load();
   eras.note("web", kSlots, weights({1}), t0);
@@ -412,6 +437,7 @@ TEST_F(ErasTest, IsTheSameForWhoReadsTheJournal) {
         if (random() % 8 != 0) some.push_back({address(n), static_cast<std::uint32_t>(random() % 3 * (random() % 2))});
       eras.note("web", random() % 50 == 0 ? 65521 : kSlots, some, now);
       if (random() % 20 == 0) eras.keep_only({random() % 2 == 0 ? "web" : "dns"});
+      if (random() % 20 == 0) eras.set_window(seconds(50 + random() % 100), now);
       const EraTime later = now + seconds(random() % 500);
       ASSERT_EQ(load().past("web", later), eras.past("web", later)) << "seed " << seed << " step " << step;
       ASSERT_EQ(warning_, "");
