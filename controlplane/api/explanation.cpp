@@ -32,6 +32,16 @@ std::string why_unserved(const Flow& flow, const Explanation& e, std::uint64_t g
                      e.verdict == Explanation::Verdict::drop_encapsulated ? ", and GUE is for backends" : "");
 }
 
+// "backend b1", "backends b1, b2 and b3".
+std::string hops(const config::Pool& pool, const Explanation& e) {
+  std::string text = e.previous.size() == 1 ? "backend " : "backends ";
+  for (std::size_t i = 0; i < e.previous.size(); i++) {
+    if (i > 0) text += i + 1 < e.previous.size() ? ", " : " and ";
+    text += pool.backends[e.previous[i]].name;
+  }
+  return text;
+}
+
 // What else may become of a flow than that its slot's owner gets it.
 std::string exceptions(const config::Pool& pool, const Explanation& e) {
   std::string text;
@@ -43,8 +53,7 @@ std::string exceptions(const config::Pool& pool, const Explanation& e) {
     text += fmt::format("; the slot has moved lately: flows that began before are at backend {}",
                         pool.backends[e.previous.front()].name);
   else if (e.unsettled && !e.previous.empty())
-    text += fmt::format("; second chance finds flows that drained backend {} still has",
-                        pool.backends[e.previous.back()].name);
+    text += "; second chance finds flows that " + hops(pool, e) + " still " + (e.previous.size() == 1 ? "has" : "have");
   return text;
 }
 

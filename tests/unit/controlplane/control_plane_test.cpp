@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "common/net/address_text.h"
@@ -289,6 +290,38 @@ TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
   EXPECT_EQ(answer["verdict"], "to_kernel");
   EXPECT_EQ(answer["own"], false);
   EXPECT_TRUE(answer["vip"].is_null());
+}
+
+TEST_F(ControlPlaneTest, ExplainNamesAllHopsOfSecondChance) {
+  write_config(R"([pool.api]
+second_chance = true
+slots = 1021
+backends = [{ name = "b1", address = "10.88.0.1" }, { name = "b2", address = "10.88.0.2" },
+            { name = "b3", address = "10.88.0.3" }]
+[vip.api]
+address = "203.0.113.20"
+port = 80
+pool = "api"
+[flows]
+settle_after = "0s"
+)");
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(wait([&] { return ask(Method::get, "/api/v1/status")["pools"][1]["backends"][2]["state"] == "up"; }));
+  ask(Method::post, "/api/v1/backends/api/b1/drain");
+  ask(Method::post, "/api/v1/backends/api/b2/drain");
+  std::set<std::string> ends;
+  for (int port = 40000; port < 40100; port++) {
+    const json flow = {{"protocol", "tcp"},
+                       {"source", "198.51.100.7"},
+                       {"source_port", port},
+                       {"destination", "203.0.113.20"},
+                       {"destination_port", 80}};
+    const std::string why = ask(Method::post, "/api/v1/explain", flow.dump())["why"];
+    if (const auto end = why.find("; "); end != std::string::npos) ends.insert(why.substr(end));
+  }
+  EXPECT_EQ(ends, (std::set<std::string>{"; second chance finds flows that backends b1 and b2 still have",
+                                         "; second chance finds flows that backend b1 still has",
+                                         "; second chance finds flows that backend b2 still has"}));
 }
 
 TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
