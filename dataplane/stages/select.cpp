@@ -31,7 +31,7 @@ void prefetch_front(const Packet& packet) {
 // What encap will read of a packet besides its first line: further on the processor sees by itself where it goes.
 // Not a loop: one that only fetches ahead is one that does nothing, says g++ 12.
 [[gnu::always_inline]] inline void prefetch_rest(const Packet& packet) {
-  const auto line = [&](std::uint32_t i) {
+  const auto line = [&](std::size_t i) {
     if (packet.contiguous_bytes > i * kCacheLineBytes) __builtin_prefetch(packet.data + i * kCacheLineBytes);
   };
   line(1);
