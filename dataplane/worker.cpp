@@ -15,12 +15,13 @@ std::uint32_t release_rest(Port& from, std::span<Packet* const> packets, std::ui
 
 }  // namespace
 
-Worker::Worker(std::span<const WorkerPort> ports, WorkerStats stats, std::span<FlowBucket> flows,
+Worker::Worker(std::span<const WorkerPort> ports, WorkerStats stats, const WorkerFlows& flows,
                const WorkerSettings& settings)
     : ports_(ports),
       stats_(stats),
       stages_{{},
-              {FlowTable(flows, stats.flows, settings.flow_timeouts)},
+              {FlowTable(flows.own, stats.flows, settings.flow_timeouts),
+               PeerFlows(flows.all, flows.own, settings.flow_timeouts)},
               {RateLimit(settings.echo_per_second), RateLimit(settings.errors_per_second)}} {
   assert(ports.size() <= kPortsMax);
 }

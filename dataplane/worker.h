@@ -40,6 +40,12 @@ struct PacketList {
   std::span<Packet* const> all() const { return {packets.data(), count}; }
 };
 
+// Where flows are remembered (guideway/flows.h). Ownership: the buckets outlive the worker.
+struct WorkerFlows {
+  std::span<FlowBucket> own;  // as FlowTable wants them
+  std::span<FlowBucket> all;  // of all workers of the data plane
+};
+
 struct WorkerSettings {
   std::uint32_t echo_per_second = 1000;
   std::uint32_t errors_per_second = 1000;
@@ -48,8 +54,8 @@ struct WorkerSettings {
 
 class Worker {
  public:
-  // `ports`: in the order of the configuration, at most kPortsMax. `flows`: as FlowTable wants it.
-  Worker(std::span<const WorkerPort> ports, WorkerStats stats, std::span<FlowBucket> flows,
+  // `ports`: in the order of the configuration, at most kPortsMax.
+  Worker(std::span<const WorkerPort> ports, WorkerStats stats, const WorkerFlows& flows,
          const WorkerSettings& settings);
   ~Worker();  // gives waiting packets back
   Worker(const Worker&) = delete;

@@ -31,7 +31,7 @@ struct WorkerGroup::Seat {
   IdleSleep idle;
   std::vector<WorkerPort> ports;
   WorkerStats stats;
-  std::span<FlowBucket> flows;
+  WorkerFlows flows;
   shm::Gatekeeper& gatekeeper;
   const std::atomic<bool>& stop;
 };
@@ -41,10 +41,12 @@ WorkerGroup::WorkerGroup(const config::Config& config, const PortSet& ports, Sta
     : heartbeat_timeout_(config.dataplane.heartbeat_timeout) {
   const IdleSleep idle{std::chrono::microseconds(config.dataplane.idle_sleep_us)};
   const WorkerSettings settings = worker_settings_of(config);
-  for (std::uint32_t w = 0; w < config.dataplane.worker_cores.size(); w++)
-    seats_.push_back(
-        std::make_unique<Seat>(Seat{WorkerId{w}, settings, idle, ports.of_worker(WorkerId{w}),
-                                    stats.worker(WorkerId{w}), flows.worker(WorkerId{w}), gatekeeper, stop_}));
+  for (std::uint32_t w = 0; w < config.dataplane.worker_cores.size(); w++) {
+    const WorkerId id{w};
+    const WorkerFlows remembered{flows.worker(id), flows.all_workers()};
+    seats_.push_back(std::make_unique<Seat>(
+        Seat{id, settings, idle, ports.of_worker(id), stats.worker(id), remembered, gatekeeper, stop_}));
+  }
 }
 
 WorkerGroup::~WorkerGroup() {

@@ -90,7 +90,8 @@ class WorkerRig final : public Rig {
         vips_(tables.spec().vips),
         backends_(std::size_t{tables.spec().pools} * tables.spec().backends),
         flows_of_backend_(backends_.size()),
-        worker_({&port_, 1}, {block_.get(), vips_, backends_, flows_of_backend_}, flows_.buckets(), {}),
+        worker_({&port_, 1}, {block_.get(), vips_, backends_, flows_of_backend_}, {flows_.buckets(), flows_.buckets()},
+                {}),
         polls_per_round_(std::max(flows / kBatchMax, 1U)) {}
   void poll() override { worker_.poll(&tables_.view(), now()); }
 

@@ -21,16 +21,19 @@ std::uint32_t match_tags_portable(const FlowBucket& bucket, std::uint32_t tag_hi
   return matches;
 }
 
-FlowTable::FlowTable(std::span<FlowBucket> buckets, std::span<std::atomic<std::uint32_t>> flows_of_backend,
-                     const FlowTimeouts& timeouts)
-    : buckets_(buckets), flows_of_backend_(flows_of_backend), groups_(kGroups) {
+StateTimeouts::StateTimeouts(const FlowTimeouts& timeouts) {
   const auto set = [&](FlowState state, Seconds timeout) {
-    timeouts_s_[static_cast<std::size_t>(state)] = static_cast<std::uint16_t>(timeout.count());
+    seconds_[static_cast<std::size_t>(state)] = static_cast<std::uint16_t>(timeout.count());
   };
   set(FlowState::probation, timeouts.probation);
   set(FlowState::established, timeouts.established);
   set(FlowState::closing, timeouts.closing);
   set(FlowState::datagram, timeouts.datagram);
+}
+
+FlowTable::FlowTable(std::span<FlowBucket> buckets, std::span<std::atomic<std::uint32_t>> flows_of_backend,
+                     const FlowTimeouts& timeouts)
+    : buckets_(buckets), flows_of_backend_(flows_of_backend), timeouts_(timeouts), groups_(kGroups) {
   count_what_is_there();
 }
 
@@ -84,7 +87,7 @@ FlowTable::Flow FlowTable::put(std::uint64_t hash, std::uint16_t backend, FlowSt
     usage_.refused++;
     return {};
   }
-  FlowBucket& home = buckets_[home_of(hash)];
+  FlowBucket& home = home_of(hash);
   Flow flow = place_in(home, now);
   if (!flow) flow = place_in(neighbour_of(home), now);
   if (!flow) {
@@ -96,16 +99,17 @@ FlowTable::Flow FlowTable::put(std::uint64_t hash, std::uint16_t backend, FlowSt
     erase(flow);
     usage_.evicted++;
   }
-  // Its state last: a data plane that is killed in between leaves no half of a flow behind.
+  // In this order: a data plane that is killed in between leaves no half of a flow behind, and another worker reads
+  // none.
   FlowBucket& bucket = *flow.bucket;
-  bucket.tag_high[flow.at] = tag_high_of(hash);
-  bucket.tag_low[flow.at] = tag_low_of(hash);
-  bucket.backend[flow.at] = backend;
-  bucket.seen_s[flow.at] = clock_of(now);
-  std::atomic_signal_fence(std::memory_order_release);
+  write_whole(bucket.tag_high[flow.at], flow_tag_high(hash));
+  write_whole(bucket.tag_low[flow.at], flow_tag_low(hash));
+  write_whole(bucket.backend[flow.at], backend);
+  write_whole(bucket.seen_s[flow.at], clock_of(now));
   const bool guest = &bucket != &home;
-  if (guest) home.states += kOneGuest;
-  bucket.states |= bits_at(static_cast<std::uint32_t>(state) | (guest ? kFlowIsGuest : 0), flow.at);
+  if (guest) write_whole(home.states, home.states + kOneGuest);
+  const std::uint32_t bits = static_cast<std::uint32_t>(state) | (guest ? kFlowIsGuest : 0);
+  write_whole(bucket.states, bucket.states | bits_at(bits, flow.at));
 
   count_in(flow);
   usage_.inserted++;
@@ -114,8 +118,11 @@ FlowTable::Flow FlowTable::put(std::uint64_t hash, std::uint16_t backend, FlowSt
 
 void FlowTable::erase(Flow flow) {
   FlowBucket& bucket = *flow.bucket;
-  if (is_guest(flow)) neighbour_of(bucket).states -= kOneGuest;
-  bucket.states &= ~bits_at(0xf, flow.at);
+  if (is_guest(flow)) {
+    std::uint32_t& home_states = neighbour_of(bucket).states;
+    write_whole(home_states, home_states - kOneGuest);
+  }
+  write_whole(bucket.states, bucket.states & ~bits_at(0xf, flow.at));
   std::uint16_t& group = groups_[bucket.tag_high[flow.at] >> 16];
   if (group != kManyFlows) group--;
   count_of_backend(flow.backend(), ~std::uint32_t{0});
@@ -148,11 +155,11 @@ void FlowTable::sweep(Seconds now) {
 
 bool FlowTable::take_over(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds silent, Seconds now) {
   if (state == FlowState::free || state > FlowState::datagram) return false;
-  if (silent.count() > timeouts_s_[static_cast<std::size_t>(state)]) return false;
+  if (silent.count() > timeouts_.of(state)) return false;
   if (find(hash, now)) return false;
   const Flow flow = put(hash, backend, state, now);
   if (!flow) return false;
-  flow.bucket->seen_s[flow.at] = clock_of(now - silent);
+  write_whole(flow.bucket->seen_s[flow.at], clock_of(now - silent));
   return true;
 }
 

@@ -9,7 +9,8 @@
 // the place of one on probation, the longest silent of them, or else of a closing one; never of an established one or a
 // datagram flow: then it is refused, and counted.
 //
-// Ownership: the buckets and `flows_of_backend` outlive the table. Thread-safety: one worker.
+// Ownership: the buckets and `flows_of_backend` outlive the table. Thread-safety: one worker; others may read the
+// buckets by PeerFlows.
 #pragma once
 
 #include <immintrin.h>
@@ -33,6 +34,17 @@ struct FlowTimeouts {
   Seconds established{7500};  // RFC 5382, REQ-5: not less than 2 hours and 4 minutes
   Seconds closing{240};       // RFC 5382, REQ-5: 4 minutes
   Seconds datagram{300};      // RFC 4787, REQ-5
+};
+
+// FlowTimeouts by state.
+class StateTimeouts {
+ public:
+  StateTimeouts() = default;
+  explicit StateTimeouts(const FlowTimeouts& timeouts);
+  std::uint16_t of(FlowState state) const { return seconds_[static_cast<std::size_t>(state)]; }
+
+ private:
+  std::array<std::uint16_t, 8> seconds_{};  // whatever three bits of a bucket say
 };
 
 // How many flows of a bucket a table is made for: at half of the places taken 0.24 % of flows find both their buckets
@@ -74,6 +86,7 @@ class FlowTable {
   bool may_have(std::uint64_t hash) const { return usage_.flows != 0 && group_of(hash) != 0; }
 
   Flow find(std::uint64_t hash, Seconds now);
+  static std::uint16_t silent_s(Flow flow, Seconds now) { return silent_s(*flow.bucket, flow.at, now); }
   // REQUIRES: no such flow is there. False: refused.
   bool insert(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds now);
   void touch(Flow flow, FlowState state, Seconds now);
@@ -93,10 +106,7 @@ class FlowTable {
  private:
   static constexpr std::uint32_t kGroups = 1U << 16;
   static constexpr std::uint16_t kManyFlows = 0xffff;  // of a group: no longer counted
-  static constexpr std::uint32_t kOneGuest = 1U << kGuestsShift;
 
-  static constexpr std::uint32_t tag_high_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
-  static constexpr std::uint16_t tag_low_of(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 16); }
   static constexpr std::uint16_t clock_of(Seconds now) { return static_cast<std::uint16_t>(now.count()); }
   // A flow's four bits, in place.
   static constexpr std::uint32_t bits_at(std::uint32_t bits, std::uint32_t at) { return bits << (4 * at); }
@@ -104,8 +114,13 @@ class FlowTable {
     return static_cast<std::uint16_t>(clock_of(now) - bucket.seen_s[at]);
   }
   static bool is_guest(Flow flow) { return (flow.bucket->states & bits_at(kFlowIsGuest, flow.at)) != 0; }
+  // What other workers may be reading meanwhile.
+  template <typename T>
+  static void write_whole(T& field, T value) {
+    std::atomic_ref(field).store(value, std::memory_order_release);
+  }
 
-  std::size_t home_of(std::uint64_t hash) const { return hash & (buckets_.size() - 1); }
+  FlowBucket& home_of(std::uint64_t hash) const { return buckets_[flow_home(hash, buckets_.size())]; }
   FlowBucket& neighbour_of(const FlowBucket& bucket) const;
   std::uint16_t group_of(std::uint64_t hash) const { return groups_[hash >> 48]; }
   void count_what_is_there();
@@ -120,8 +135,8 @@ class FlowTable {
 
   std::span<FlowBucket> buckets_;
   std::span<std::atomic<std::uint32_t>> flows_of_backend_;
-  std::array<std::uint16_t, 8> timeouts_s_{};  // by state
-  std::vector<std::uint16_t> groups_;          // how many flows, by the first 16 bits of their hash
+  StateTimeouts timeouts_;
+  std::vector<std::uint16_t> groups_;  // how many flows, by the first 16 bits of their hash
   Usage usage_;
   std::uint64_t swept_ = 0;  // buckets, since the first sweep
   std::optional<Seconds> sweep_began_;
@@ -143,7 +158,7 @@ inline std::uint32_t match_tags(const FlowBucket& bucket, std::uint32_t tag_high
 
 inline void FlowTable::prefetch(std::uint64_t hash) const {
   if (buckets_.empty()) return;
-  __builtin_prefetch(&buckets_[home_of(hash)], 1);
+  __builtin_prefetch(&home_of(hash), 1);
 }
 
 inline void FlowTable::prefetch_counts(std::uint64_t hash, std::uint32_t stats_index) const {
@@ -157,13 +172,13 @@ inline FlowBucket& FlowTable::neighbour_of(const FlowBucket& bucket) const {
 }
 
 inline bool FlowTable::has_expired(const FlowBucket& bucket, std::uint32_t at, Seconds now) const {
-  return silent_s(bucket, at, now) > timeouts_s_[bucket.states >> (4 * at) & 0x7];
+  return silent_s(bucket, at, now) > timeouts_.of(static_cast<FlowState>(bucket.states >> (4 * at) & 0x7));
 }
 
 inline FlowTable::Flow FlowTable::find_in(FlowBucket& bucket, std::uint64_t hash, Seconds now) {
-  for (std::uint32_t matches = match_tags(bucket, tag_high_of(hash)); matches != 0; matches &= matches - 1) {
+  for (std::uint32_t matches = match_tags(bucket, flow_tag_high(hash)); matches != 0; matches &= matches - 1) {
     const Flow flow{&bucket, static_cast<std::uint32_t>(std::countr_zero(matches))};
-    if (bucket.tag_low[flow.at] != tag_low_of(hash) || flow.state() == FlowState::free) continue;
+    if (bucket.tag_low[flow.at] != flow_tag_low(hash) || flow.state() == FlowState::free) continue;
     if (!has_expired(bucket, flow.at, now)) return flow;
     erase(flow);
     usage_.expired++;
@@ -174,19 +189,19 @@ inline FlowTable::Flow FlowTable::find_in(FlowBucket& bucket, std::uint64_t hash
 
 inline FlowTable::Flow FlowTable::find(std::uint64_t hash, Seconds now) {
   if (buckets_.empty()) return {};
-  FlowBucket& home = buckets_[home_of(hash)];
+  FlowBucket& home = home_of(hash);
   const Flow flow = find_in(home, hash, now);
-  if (flow || home.states < kOneGuest) [[likely]]
+  if (flow || !has_guests_elsewhere(home.states)) [[likely]]
     return flow;
   return find_in(neighbour_of(home), hash, now);
 }
 
 inline void FlowTable::touch(Flow flow, FlowState state, Seconds now) {
   FlowBucket& bucket = *flow.bucket;
-  if (bucket.seen_s[flow.at] != clock_of(now)) bucket.seen_s[flow.at] = clock_of(now);
+  if (bucket.seen_s[flow.at] != clock_of(now)) write_whole(bucket.seen_s[flow.at], clock_of(now));
   if (flow.state() == state) return;
   const std::uint32_t change = static_cast<std::uint32_t>(flow.state()) ^ static_cast<std::uint32_t>(state);
-  bucket.states ^= bits_at(change, flow.at);
+  write_whole(bucket.states, bucket.states ^ bits_at(change, flow.at));
 }
 
 }  // namespace guideway

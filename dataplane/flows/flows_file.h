@@ -23,6 +23,7 @@ class FlowsFile {
             Seconds now);
 
   std::span<FlowBucket> worker(WorkerId w) { return flows_of(header(), w); }
+  std::span<FlowBucket> all_workers() { return flows_of_all(header()); }
   void set_clock(Seconds now) { header().clock_s.store(now.count(), std::memory_order_relaxed); }
 
   std::uint64_t taken_over() const { return taken_over_; }

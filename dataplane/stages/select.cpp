@@ -109,11 +109,11 @@ class Selection {
     for_each_pending([&](Packet& packet, Place& place) {
       const PoolView* pool = place.pool;
       packet.backend = place.entry != nullptr ? owner_of(*pool, *place.entry) : nullptr;
-      place.is_tracked = pool != nullptr && is_tracked(packet, entry_of(place), tracker_.flows);
+      place.is_tracked = pool != nullptr && is_tracked(packet, entry_of(place), tracker_);
       if (pool != nullptr && pool->quic.entries != nullptr) [[unlikely]]
         place.is_tracked &= !follow_connection_id(packet, *pool, view_);
       any_tracked_ |= place.is_tracked;
-      if (place.is_tracked) tracker_.flows.prefetch(packet.hash);
+      if (place.is_tracked) prefetch_flow(packet);
       if (pool != nullptr) prefetch_record(*pool, packet.backend);
     });
   }
@@ -150,6 +150,12 @@ class Selection {
     const SlotEntry* entry;  // nullptr: the pool has no slots
     bool is_tracked;
   };
+
+  void prefetch_flow(const Packet& packet) {
+    tracker_.flows.prefetch(packet.hash);
+    if (may_be_of_peers(packet, tracker_.peers)) [[unlikely]]
+      tracker_.peers.prefetch(packet.hash);
+  }
 
   static SlotEntry entry_of(const Place& place) { return place.entry != nullptr ? *place.entry : kSlotOwnerMask; }
 

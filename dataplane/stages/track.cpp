@@ -1,5 +1,7 @@
 #include "dataplane/stages/track.h"
 
+#include <optional>
+
 #include "dataplane/stages/schedule.h"
 #include "dataplane/stages/service.h"
 #include "guideway/quic_packet.h"
@@ -108,12 +110,34 @@ const BackendRecord* take_known(const Packet& packet, Sign sign, FlowTable::Flow
   return keep(known, choice, tracker);
 }
 
+// Whether another worker knows the flow, and better than this one: it met it later.
+bool knows_better(const PeerFlows::Flow& peers, FlowTable::Flow own, Seconds now) {
+  return !own || (peers.backend != own.backend() && peers.silent_s < FlowTable::silent_s(own, now));
+}
+
+// The backend that another worker gave the flow, and knows better; else nullptr. The worker that meets a flow's whole
+// packets decides. A first fragment is remembered like that, since there may be nothing but fragments from now on.
+[[gnu::noinline]] const BackendRecord* ask_peers(const Packet& packet, Sign sign, FlowTable::Flow own,
+                                                 const SlotChoice& choice, const TablesView& view, Tracker& tracker,
+                                                 Seconds now) {
+  const std::optional<PeerFlows::Flow> known = tracker.peers.find(packet.hash, now);
+  if (!known || !knows_better(*known, own, now)) return nullptr;
+  const BackendRecord* backend = living_backend(view, packet.pool, *choice.pool, known->backend);
+  if (backend == nullptr || sign == Sign::bystander) return backend;
+  if (own) tracker.flows.erase(own);
+  tracker.flows.insert(packet.hash, known->backend, state_after(sign, known->state), now);
+  return backend;
+}
+
 }  // namespace
 
 const BackendRecord* track(const Packet& packet, const SlotChoice& choice, const TablesView& view, Tracker& tracker,
                            Seconds now) {
   const Sign sign = sign_of(packet, view);
   const FlowTable::Flow flow = tracker.flows.find(packet.hash, now);
+  if (may_be_of_peers(packet, tracker.peers)) [[unlikely]]
+    if (const BackendRecord* backend = ask_peers(packet, sign, flow, choice, view, tracker, now))
+      return keep(backend, choice, tracker);
   return flow ? take_known(packet, sign, flow, choice, view, tracker, now)
               : take_new(packet, sign, choice, tracker, now);
 }

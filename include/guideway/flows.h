@@ -3,7 +3,8 @@
 //   FlowsHeader │ buckets of worker 0 │ buckets of worker 1 │ …
 //
 // A file in [control] run_dir, on a memory file system: it outlives the data plane, and the next one takes over what it
-// says (dataplane/flows/flows_file.h). Each worker writes its own buckets and nothing else; nobody waits for anybody.
+// says (dataplane/flows/flows_file.h). Each worker writes its own buckets and nothing else, field by field, so that the
+// others may read them meanwhile (dataplane/flows/peer_flows.h); nobody waits for anybody.
 //
 // A bucket is one cache line of six flows. A flow's home is the bucket that its hash names; when it is full, the flow
 // may be a guest of the bucket's neighbour, the other one of its pair.
@@ -45,7 +46,21 @@ static_assert(sizeof(FlowBucket) == kCacheLineBytes);
 static_assert(offsetof(FlowBucket, tag_low) == 24 && offsetof(FlowBucket, backend) == 36);
 static_assert(offsetof(FlowBucket, seen_s) == 48 && offsetof(FlowBucket, states) == 60);
 inline constexpr std::uint32_t kFlowIsGuest = 0x8;
-inline constexpr std::uint32_t kGuestsShift = 24;
+inline constexpr std::uint32_t kOneGuest = 1U << 24;
+
+constexpr std::uint32_t flow_tag_high(std::uint64_t hash) {
+  return static_cast<std::uint32_t>(hash >> 32);
+}
+constexpr std::uint16_t flow_tag_low(std::uint64_t hash) {
+  return static_cast<std::uint16_t>(hash >> 16);
+}
+// Which bucket of a worker's is the flow's home. Its neighbour is `home ^ 1`. REQUIRES: bucket_count is a power of two.
+constexpr std::size_t flow_home(std::uint64_t hash, std::size_t bucket_count) {
+  return hash & (bucket_count - 1);
+}
+constexpr bool has_guests_elsewhere(std::uint32_t states) {
+  return states >= kOneGuest;
+}
 
 struct FlowsHeader {
   SegmentHeader segment;
@@ -95,10 +110,12 @@ inline AttachError check_flows(std::span<const std::byte> memory) {
   return AttachError::none;
 }
 
-// One worker's buckets. REQUIRES: w < header.worker_count, memory that check_flows() passed.
+// All workers' buckets, and one worker's. REQUIRES: w < header.worker_count, memory that check_flows() passed.
+inline std::span<FlowBucket> flows_of_all(FlowsHeader& header) {
+  return {reinterpret_cast<FlowBucket*>(&header + 1), std::size_t{header.worker_count} * header.buckets_per_worker};
+}
 inline std::span<FlowBucket> flows_of(FlowsHeader& header, WorkerId w) {
-  auto* first = reinterpret_cast<FlowBucket*>(&header + 1);
-  return {first + std::size_t{index(w)} * header.buckets_per_worker, header.buckets_per_worker};
+  return flows_of_all(header).subspan(std::size_t{index(w)} * header.buckets_per_worker, header.buckets_per_worker);
 }
 
 }  // namespace guideway

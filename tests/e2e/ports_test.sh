@@ -144,6 +144,49 @@ over_pcap() {  # kernel
   end_offer
 }
 
+# Worker 0 meets the flows of a round-robin pool. Worker 1 meets the ICMP errors that quote them, behind frames enough for
+# worker 0 to be done by then.
+over_two_workers() {
+  /usr/bin/python3 - "$dir" <<'PYTHON'
+import sys
+from scapy.all import Ether, ICMP, IP, TCP, raw, wrpcap
+vip = "203.0.113.10"
+def frame(packet):
+    return Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet
+def flow(port, flags):
+    return frame(IP(src="198.51.100.7", dst=vip) / TCP(sport=port, dport=80, flags=flags))
+def too_big(port):
+    quoted = IP(src=vip, dst="198.51.100.7") / TCP(sport=80, dport=port)
+    return frame(IP(src="198.51.100.1", dst=vip) / ICMP(type=3, code=4, nexthopmtu=1400) / raw(quoted))
+ports = range(1000, 1064)
+wrpcap(f"{sys.argv[1]}/flows.pcap", [flow(port, flags) for port in ports for flags in "SA"])
+wrpcap(f"{sys.argv[1]}/errors.pcap", [frame(IP(dst="10.9.0.2"))] * 20000 + [too_big(port) for port in ports])
+PYTHON
+  configure "net_pcap0,rx_pcap=$dir/flows.pcap,rx_pcap=$dir/errors.pcap,tx_pcap=$dir/out0.pcap,tx_pcap=$dir/out1.pcap" \
+    none '[0, 1]'
+  local backends
+  backends=$(for n in $(seq 1 8); do printf '{ name = "b%d", address = "10.9.0.%d" }, ' "$n" "$((n + 10))"; done)
+  sed -i "s/^backends = .*/backends = [$backends]\nscheduler = \"round-robin\"/" "$dir/guideway.toml"
+  start --wait-for-tables
+  offer && eventually grep -q 'forwarding on' "$dir/log" || return 1
+  sleep 1
+  end_offer
+  stop
+}
+errors_follow_flows() {
+  /usr/bin/python3 - "$dir" <<'PYTHON'
+import sys
+from scapy.all import ICMP, IP, TCP, TCPerror, rdpcap
+def inside(name):
+    return [(frame[IP].dst, frame[IP].payload) for frame in rdpcap(f"{sys.argv[1]}/{name}")]
+flows = {inner[TCP].sport: backend for backend, inner in inside("out0.pcap")}
+errors = {inner[ICMP].payload[TCPerror].dport: backend for backend, inner in inside("out1.pcap")}
+print(len(flows), "flows,", len(errors), "errors,", len(set(flows.values())), "backends,",
+      sum(flows[port] != errors.get(port) for port in flows), "astray")
+sys.exit(flows != errors or len(flows) != 64 or len(set(flows.values())) != 8)
+PYTHON
+}
+
 encapsulates() {  # a SYN from the client comes back encapsulated
   ip netns exec "$client" timeout 20 tcpdump -ni c1 -c 1 'ip proto 4 and dst 10.9.0.3' >"$dir/capture" 2>&1 &
   local capture=$!
@@ -228,6 +271,9 @@ check 'pcap as kernel path: 20 for the kernel' test "$(packets_in "$dir/kernel.p
 check 'pcap as kernel path: to_kernel counted' counted to_kernel_packets 20
 check 'pcap as kernel path: from_kernel counted' counted from_kernel_packets 120
 check 'pcap as kernel path: the kernel'\''s packets left' counted from_kernel_tx_packets 120
+
+check 'two workers: packets go through' over_two_workers
+check 'two workers: ICMP errors reach the backend that the other worker gave their flow' errors_follow_flows
 
 check 'AF_PACKET: ping and VIP' serves_over net_af_packet0,iface=eth1 copy 10.9.0.2
 end_offer

@@ -205,7 +205,8 @@ void PacketMachine::make_worker() {
   worker_.reset();
   stats_ = std::make_unique<WorkerBlock>();
   buffers_->network_frames = buffers_->network_bytes = buffers_->kernel_frames = 0;
-  worker_ = std::make_unique<Worker>(ports_, WorkerStats{stats_.get(), vips_, backends_, {}}, flows_, settings_);
+  worker_ = std::make_unique<Worker>(ports_, WorkerStats{stats_.get(), vips_, backends_, {}},
+                                     WorkerFlows{flows_, flows_}, settings_);
   now_ = {};
 }
 

@@ -20,7 +20,7 @@ MAY_INCLUDE = [
     (r"include/guideway/.*", r"guideway/.*"),
     (r"common/.*", r"guideway/.*|common/.*"),
     (r"dataplane/flows/.*", r"guideway/.*|common/(shm/\w+|descriptor)\.h|dataplane/flows/\w+\.h"),
-    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/flows/flow_table\.h|dataplane/stages/\w+\.h"),
+    (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/flows/(flow_table|peer_flows)\.h|dataplane/stages/\w+\.h"),
     (r"dataplane/announce/.*", r"guideway/.*|common/.*|dataplane/announce/.*"),
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
