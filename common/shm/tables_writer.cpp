@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/shm/tables_tree.h"
 #include "common/shm/unit_allocator.h"
 #include "guideway/tables_view.h"
 
@@ -32,68 +33,12 @@ std::uint64_t bytes_of(std::uint64_t units) {
   return units * kObjectUnitBytes;
 }
 
-std::uint64_t unix_ns() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
-}
-
 // One writer per segment. The lock belongs to the open file description, so the kernel drops it when the process dies.
 bool lock_for_writing(const Descriptor& fd) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   return fcntl(fd.get(), F_OFD_SETLK, &lock) == 0;
-}
-
-// What one generation says, with references instead of objects.
-struct Tree {
-  FlowHashKeys hash_keys{};
-  std::uint64_t config_digest = 0;
-  ObjectRef vips{}, index4{}, index6{}, directory{};
-  std::vector<PoolRecord> pools;
-
-  template <typename Visitor>
-  void for_each_ref(Visitor visit) {
-    visit(vips);
-    visit(index4);
-    visit(index6);
-    visit(directory);
-    for (PoolRecord& pool : pools) {
-      visit(pool.slots);
-      visit(pool.backends);
-      visit(pool.quic);
-      visit(pool.history);
-    }
-  }
-};
-
-std::vector<std::byte> pools_object(const std::vector<PoolRecord>& pools) {
-  const std::uint32_t elements_at = elements_offset_bytes(ObjectKind::pools);
-  std::vector<std::byte> bytes(elements_at + pools.size() * sizeof(PoolRecord));
-  ObjectHeader header{0, ObjectKind::pools, static_cast<std::uint32_t>(pools.size()),
-                      static_cast<std::uint32_t>(bytes.size()), 0};
-  std::memcpy(bytes.data(), &header, sizeof header);
-  if (!pools.empty()) std::memcpy(bytes.data() + elements_at, pools.data(), pools.size() * sizeof(PoolRecord));
-  header.checksum = object_checksum(bytes);
-  std::memcpy(bytes.data(), &header.checksum, sizeof header.checksum);
-  return bytes;
-}
-
-GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools) {
-  GenerationRoot root{};
-  root.header = {0, ObjectKind::root, 1, sizeof(GenerationRoot), 0};
-  root.generation = generation;
-  root.config_digest = tree.config_digest;
-  root.published_unix_ns = unix_ns();
-  root.hash_keys = tree.hash_keys;
-  root.vips = tree.vips;
-  root.index4 = tree.index4;
-  root.index6 = tree.index6;
-  root.pools = pools;
-  root.directory = tree.directory;
-  root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
-  return root;
 }
 
 std::uint64_t checksum_of(std::span<const std::byte> object) {
@@ -138,7 +83,8 @@ struct TablesWriter::Impl {
   std::optional<ObjectRef> place(std::span<const std::byte> object, const ImageObjectPtr& source);
   std::optional<ObjectRef> find(std::span<const std::byte> object, const ImageObjectPtr& source) const;
   void copy_to(Extent extent, std::span<const std::byte> object, const ImageObjectPtr& source);
-  bool commit(Tree next);
+  bool commit(Tree next, std::uint32_t reserve_units);
+  bool keep_reserve(std::uint32_t units);
   void roll_back();
   void unlink_unreached();
   std::map<std::uint32_t, LiveObject>::iterator forget(std::map<std::uint32_t, LiveObject>::iterator object);
@@ -160,6 +106,10 @@ struct TablesWriter::Impl {
   std::unordered_multimap<std::uint64_t, std::uint32_t> lookup;  // checksum → offset, of `live`
   std::vector<std::uint32_t> fresh;                              // placed since the last commit
   std::deque<LimboObject> limbo;                                 // oldest first
+  // Kept free for relocate(): moving any object takes a new array of pools and a new root object. Without room for them
+  // there would never be room for anything again.
+  std::optional<Extent> reserve;
+  std::uint32_t reserve_units_wanted = 0;
   std::uint64_t relocations = 0;
 };
 
@@ -240,17 +190,24 @@ PublishResult TablesWriter::Impl::publish_once(const TableImage& image) {
       next->index6 == tree.index6 && next->directory == tree.directory && next->config_digest == tree.config_digest &&
       next->hash_keys.round == tree.hash_keys.round)
     return PublishResult::unchanged;
-  if (commit(std::move(*next))) return PublishResult::published;
+  const std::uint32_t reserve_units =
+      units_of(pools_object_bytes(next->pools.size())) + units_of(sizeof(GenerationRoot));
+  if (commit(std::move(*next), reserve_units)) return PublishResult::published;
   roll_back();
   return PublishResult::no_room;
 }
 
-// Places what is left to place (the array of pools and the root object) and makes `next` the generation in force.
-bool TablesWriter::Impl::commit(Tree next) {
+// Places what is left to place (the array of pools and the root object) and makes `next` the generation in force, if
+// there is room for the reserve besides.
+bool TablesWriter::Impl::commit(Tree next, std::uint32_t reserve_units) {
   const auto pools = place(pools_object(next.pools), nullptr);
   if (!pools) return false;
   const auto root_at = space.allocate(units_of(sizeof(GenerationRoot)));
   if (!root_at) return false;
+  if (!keep_reserve(reserve_units)) {
+    space.release(*root_at);
+    return false;
+  }
   const GenerationRoot root = root_object(guideway::next(generation), next, *pools);
   std::memcpy(mapping.bytes().data() + bytes_of(root_at->offset_units), &root, sizeof root);
 
@@ -266,6 +223,16 @@ bool TablesWriter::Impl::commit(Tree next) {
   if (root_units != 0) limbo.push_back({{root_units, units_of(sizeof(GenerationRoot))}, generation});
   root_units = root_at->offset_units;
   unlink_unreached();
+  return true;
+}
+
+// False if there is no such room. What was reserved before then stays.
+bool TablesWriter::Impl::keep_reserve(std::uint32_t units) {
+  if (units == 0 || (reserve && reserve->units >= units)) return true;
+  const auto extent = space.allocate(units);
+  if (!extent) return false;
+  if (reserve) space.release(*reserve);
+  reserve = extent;
   return true;
 }
 
@@ -311,13 +278,14 @@ bool TablesWriter::Impl::reclaim() {
     limbo.pop_front();
     freed = true;
   }
+  if (!reserve && reserve_units_wanted > 0) keep_reserve(reserve_units_wanted);
   return freed;
 }
 
 // Moves live objects to lower holes, the highest first, so that the free space gathers at the end. Readers follow as
 // they follow any generation. True if something was moved.
 bool TablesWriter::Impl::relocate() {
-  if (generation == Generation::none) return false;
+  if (generation == Generation::none || !reserve) return false;
   std::uint64_t moved_bytes = 0;
   std::unordered_map<std::uint32_t, ObjectRef> moved;
   std::vector<LiveObject> candidates;
@@ -331,16 +299,18 @@ bool TablesWriter::Impl::relocate() {
     moved_bytes += object->ref.size_bytes;
   }
   if (moved.empty()) return false;
+  reserve_units_wanted = reserve->units;
+  space.release(*reserve);
+  reserve.reset();
   Tree next = tree;
   next.for_each_ref([&](ObjectRef& ref) {
     if (const auto to = moved.find(ref.offset_units); to != moved.end() && ref.size_bytes > 0) ref = to->second;
   });
-  if (commit(std::move(next))) {
-    relocations++;
-    return true;
-  }
-  roll_back();
-  return false;
+  const bool done = commit(std::move(next), 0);
+  if (!done) roll_back();
+  keep_reserve(reserve_units_wanted);  // or when the array of pools of before is reclaimed
+  relocations += done ? 1U : 0U;
+  return done;
 }
 
 // ---- Taking over ---------------------------------------------------------------------------------------------------
@@ -407,7 +377,7 @@ std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes) {
   header.layout_version = kTablesLayoutVersion;
   header.layout_hash = tables_layout_hash();
   header.size_bytes = impl->mapping.bytes().size();
-  header.created_unix_ns = unix_ns();
+  header.created_unix_ns = unix_ns_now();
   header.creator_pid = static_cast<std::uint32_t>(getpid());
   header.magic.store(kSegmentMagic, std::memory_order_release);
   return std::unique_ptr<TablesWriter>(new TablesWriter(std::move(impl)));
@@ -482,7 +452,7 @@ TablesWriter::Usage TablesWriter::usage() const {
   std::uint64_t limbo_units = 0;
   for (const Impl::LimboObject& object : impl_->limbo) limbo_units += object.extent.units;
   const std::uint64_t size_bytes = impl_->mapping.bytes().size();
-  const std::uint64_t free_bytes = bytes_of(impl_->space.free_units());
+  const std::uint64_t free_bytes = bytes_of(impl_->space.free_units() + (impl_->reserve ? impl_->reserve->units : 0));
   const std::uint64_t limbo_bytes = bytes_of(limbo_units);
   return {size_bytes,
           size_bytes - sizeof(TablesHeader) - free_bytes - limbo_bytes,
