@@ -47,7 +47,10 @@ std::vector<Era> eras_of(const PastEras& past, std::span<const KnownBackend> bac
 class Owners {
  public:
   Owners(BackendId first, BackendId owner, std::span<const KnownBackend> backends)
-      : owner_(owner), backends_(backends), owners_{first, BackendId::none, BackendId::none} {}
+      : owner_(owner), backends_(backends) {
+    owners_.fill(BackendId::none);
+    owners_[0] = first;
+  }
   // Of the others drained ones come first: nothing else will lead their flows to them. Then the last ones, which have
   // most flows left. The owner of now is a hop anyway.
   void add(BackendId backend) {
@@ -67,7 +70,7 @@ class Owners {
     *(others_end() - 1) = backend;
   }
   bool crowded() const { return crowded_; }
-  PastOwners past() const { return {owners_, 0}; }
+  PastOwners past() const { return {owners_}; }
 
  private:
   using Place = std::array<BackendId, kPastOwnersMax>::iterator;

@@ -146,7 +146,8 @@ struct IcmpError {
 // have more than this one.
 std::uint32_t inner_mtu(const Packet& packet) {
   const BackendRecord& backend = *packet.backend;
-  const std::uint32_t hops = packet.has_hops ? hop_list_bytes(backend.outer_family, kHopsMax, Generation{1}) : 0;
+  const std::uint32_t hops =
+      packet.has_hops ? hop_list_bytes(backend.outer_family, hops_max(backend.outer_family), Generation{1}) : 0;
   const std::uint32_t overhead = std::uint32_t{backend.outer_bytes} - backend.ip_at + hops;
   const std::uint32_t mtu = std::max<std::uint32_t>(backend.path_mtu_bytes, overhead) - overhead;
   return packet.family == Family::ipv4 ? mtu : std::max(mtu, kIpv6ErrorBytesMax);

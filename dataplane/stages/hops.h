@@ -9,7 +9,7 @@ namespace guideway {
 
 // Ready to be put behind the GUE header; empty if nobody else may have it.
 struct HopList {
-  static constexpr std::size_t kBytesMax = hop_list_bytes(Family::ipv6, kHopsMax, Generation{1});
+  static constexpr std::size_t kBytesMax = hop_list_bytes(Family::ipv6, hops_max(Family::ipv6), Generation{1});
   std::uint16_t bytes = 0;
   std::array<std::uint8_t, kBytesMax> data;
   std::span<const std::uint8_t> all() const { return {data.data(), bytes}; }

@@ -35,8 +35,12 @@ static_assert(offsetof(HopListHeader, hop_count) == 3);
 using HopGeneration = Be32;
 static_assert(sizeof(HopGeneration) == kGueWordBytes * GUIDEWAY_HOPS_GENERATION_WORDS);
 
-// A load balancer writes at most so many: the slot's owner, or one of these, is the packet's destination.
-inline constexpr std::size_t kHopsMax = 3;
+// A load balancer writes at most so many: the slot's owner, or one of these, is the packet's destination. Four of IPv6
+// behind two VLAN tags would not fit the 128 bytes that DPDK leaves free in front of a frame.
+inline constexpr std::size_t kHopsMax = 4;
+constexpr std::size_t hops_max(Family outer) {
+  return outer == Family::ipv4 ? kHopsMax : 3;
+}
 
 constexpr std::uint16_t hop_bytes(Family outer) {
   return GUIDEWAY_GUE_WORD_BYTES * (outer == Family::ipv4 ? GUIDEWAY_HOPS_IPV4_WORDS : GUIDEWAY_HOPS_IPV6_WORDS);
@@ -53,11 +57,11 @@ constexpr std::uint16_t hop_list_bytes(Family outer, std::size_t hops, Generatio
 constexpr std::uint8_t gue_hlen(std::uint16_t private_bytes) {
   return static_cast<std::uint8_t>(private_bytes / GUIDEWAY_GUE_WORD_BYTES);
 }
-static_assert(gue_hlen(hop_list_bytes(Family::ipv6, kHopsMax, Generation{1})) <= GUIDEWAY_GUE_HLEN_MAX);
+static_assert(gue_hlen(hop_list_bytes(Family::ipv6, hops_max(Family::ipv6), Generation{1})) <= GUIDEWAY_GUE_HLEN_MAX);
 
 // Writes a list whose first hop is next, and returns its length in bytes. Without a generation (`none`) it is exactly
-// GLB's. REQUIRES: hop_list_bytes(…) bytes at `at`, which lies behind the GUE header; at most kHopsMax hops, all of the
-// outer header's family.
+// GLB's. REQUIRES: hop_list_bytes(…) bytes at `at`, which lies behind the GUE header; at most hops_max(outer), all of
+// the outer header's family.
 inline std::uint16_t write_hop_list(std::uint8_t* at, Family outer, std::span<const IpAddress> hops,
                                     Generation generation) {
   const std::uint8_t* const begin = at;

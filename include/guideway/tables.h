@@ -27,7 +27,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kTablesLayoutVersion = 3;
+inline constexpr std::uint32_t kTablesLayoutVersion = 4;
 inline constexpr std::uint32_t kObjectUnitBytes = 64;
 
 // {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
@@ -282,11 +282,10 @@ struct HistoryBlock {
   std::uint32_t first;  // which PastOwners is that of the first slot in `mask`
   std::uint32_t mask;   // the unsettled slots of the block
 };
-inline constexpr std::uint32_t kPastOwnersMax = 3;
+inline constexpr std::uint32_t kPastOwnersMax = 4;
 struct PastOwners {
-  std::array<BackendId, kPastOwnersMax>
-      backends;  // alive, none twice: the oldest, or none; then hops alone, the newest last; then none
-  std::uint16_t reserved;
+  // Alive, none twice: where flows go that nobody knows, or none; then hops alone, the newest last; then none.
+  std::array<BackendId, kPastOwnersMax> backends;
 };
 using HistoryWord = std::uint64_t;
 static_assert(sizeof(HistoryBlock) == sizeof(HistoryWord) && sizeof(PastOwners) == sizeof(HistoryWord));

@@ -32,7 +32,7 @@ struct Choices {
   std::uint32_t none = kNowhere;
   std::uint64_t hash = 0;
   // Of `second_chance`:
-  std::array<std::uint32_t, kHopsMax> hops{kNowhere, kNowhere, kNowhere};
+  std::array<std::uint32_t, kHopsMax> hops{kNowhere, kNowhere, kNowhere, kNowhere};
   bool has_hops = false;
   bool unsettled = false;  // the slot
 };

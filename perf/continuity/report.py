@@ -27,7 +27,7 @@ CAUSES = {
             "more",
     "mistaken": "the LB had met the flow before, and remembered another backend; second chance led it to the right one "
                 "until the slot settled",
-    "crowded": "the slot had more than three previous owners, and the flow's was not among those that are kept",
+    "crowded": "the slot had more than four previous owners, and the flow's was not among those that are kept",
     "era_cut": "the pool had more than 16 eras in the window, and the flow's backend owned the slot in one that was cut",
 }
 

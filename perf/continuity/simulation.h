@@ -32,7 +32,7 @@ enum class Cause : std::uint8_t {
   late,
   // … or before that, and remembered another backend, as it had to; now the slot has settled.
   mistaken,
-  // The backend owned the slot lately, but the slot had more than three owners since,
+  // The backend owned the slot lately, but the slot had more than four owners since,
   crowded,
   // or the pool more than Eras::kErasMax eras.
   era_cut,

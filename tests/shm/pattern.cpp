@@ -50,14 +50,19 @@ VipRecord vip_of(std::uint64_t digest, std::uint32_t pool) {
   return record;
 }
 
-// Odd seeds have a history: the first slot of every block has the pool's first backend as its only past owner.
+// Odd seeds have a history: the first slot of every block has past owners that say whose history it is.
+PastOwners past_owners_of(PoolSeed seed) {
+  PastOwners past{};
+  for (std::uint32_t i = 0; i < kPastOwnersMax; i++)
+    past.backends[i] = static_cast<BackendId>(mix(seed + i) % backend_count_of(seed));
+  return past;
+}
 std::vector<HistoryWord> history_of(PoolSeed seed, std::uint32_t slot_count) {
   std::vector<HistoryWord> words;
   if (seed % 2 == 0) return words;
   const std::uint32_t blocks = history_blocks(slot_count);
   for (std::uint32_t b = 0; b < blocks; b++) words.push_back(std::bit_cast<HistoryWord>(HistoryBlock{b, 1}));
-  const PastOwners past{{BackendId{0}, BackendId::none, BackendId::none}, static_cast<std::uint16_t>(mix(seed))};
-  words.insert(words.end(), blocks, std::bit_cast<HistoryWord>(past));
+  words.insert(words.end(), blocks, std::bit_cast<HistoryWord>(past_owners_of(seed)));
   return words;
 }
 
@@ -90,8 +95,7 @@ std::string check_history(const PoolView& pool, PoolSeed seed) {
     const PastOwners* past = past_owners(pool, Slot{s});
     const bool expected = seed % 2 == 1 && s % kSlotsPerHistoryBlock == 0;
     if ((past != nullptr) != expected) return "a pool has the history of another one";
-    if (past != nullptr && past->reserved != static_cast<std::uint16_t>(mix(seed)))
-      return "a history is not of its pool";
+    if (past != nullptr && past->backends != past_owners_of(seed).backends) return "a history is not of its pool";
   }
   return {};
 }

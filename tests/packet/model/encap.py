@@ -7,7 +7,7 @@ from .wire import (ETHER_IP, FRAGMENT, GRE, GUE_PORT, IP_BYTES_MAX, IPIP, IPV4_H
 
 INNER_PROTOCOL = {4: IPIP, 6: IPV6}
 GENERATION = 1  # of the first tables that are ever in force
-HOPS_MAX = 3
+HOPS_MAX = {4: 4, 6: 3}  # by the outer header's version
 SHIM_BYTES = {"ipip": 0, "gue": 12, "gue1": 8, "gre": 4}
 
 
@@ -23,7 +23,7 @@ def hop_list(way, hops):
 
 
 def longest_list(way):
-    return len(hop_list(way, [way.destination] * HOPS_MAX))
+    return len(hop_list(way, [way.destination] * HOPS_MAX[way.version]))
 
 
 class Outer:

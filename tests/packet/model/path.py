@@ -6,7 +6,7 @@ from flow_hash_model import FlowHash, entropy_of, slot_of
 from quic_model import NEW_FLOW
 
 from . import answers, icmp
-from .encap import Outer, frames_when_too_big, hop_list, is_answered_when_too_big, longest_list, overhead_of
+from .encap import HOPS_MAX, Outer, frames_when_too_big, hop_list, is_answered_when_too_big, longest_list, overhead_of
 from .flows import Flows, Sign, sign_of
 from .fragments import Datagrams, is_of_flow, is_tiny, problem_of_length
 from .parse import is_bad_source, parse, problem_of
@@ -202,7 +202,7 @@ class PacketPath:
             return None
         way = service.ways[backend]
         ways = [service.ways[other] for other in dict.fromkeys(others) if other not in (None, backend)]
-        return [other.destination for other in ways if other.version == way.version]
+        return [other.destination for other in ways if other.version == way.version][:HOPS_MAX[way.version]]
 
     @staticmethod
     def quic(packet, service, way_of_hash):

@@ -7,7 +7,7 @@ from slot_table_model import slot_table
 
 from .wire import ETHER_IP, ETHER_QINQ, ETHER_VLAN, TCP, UDP
 
-PAST_OWNERS_MAX = 3
+PAST_OWNERS_MAX = 4
 
 
 @dataclasses.dataclass

@@ -161,12 +161,14 @@ TEST_F(PlanTest, WhatIsDownStaysDown) {
 }
 
 TEST_F(PlanTest, TooManyChangesCrowdTheHistory) {
-  for (std::uint32_t era = 0; era < 6; era++)
-    eras_->note("web", 1021, {{*parse_ip("10.1.0." + std::to_string(1 + era % 5)), 1}},
+  const auto backend = [](std::uint32_t n) {
+    return ", { name = \"b" + std::to_string(n) + "\", address = \"10.1.0." + std::to_string(n) + "\" }";
+  };
+  for (std::uint32_t era = 0; era < 7; era++)
+    eras_->note("web", 1021, {{*parse_ip("10.1.0." + std::to_string(1 + era % 6)), 1}},
                 now_ - std::chrono::seconds(60 - era));
-  const std::string five =
-      kB1 + "," + kB2 + "," + kB3 + R"(, { name = "b4", address = "10.1.0.4" }, { name = "b5", address = "10.1.0.5" })";
-  const Plan crowded = plan(with_backends(five), with_backends(five + R"(, { name = "b6", address = "10.1.0.6" })"));
+  const std::string six = kB1 + "," + kB2 + "," + kB3 + backend(4) + backend(5) + backend(6);
+  const Plan crowded = plan(with_backends(six), with_backends(six + backend(7)));
   ASSERT_EQ(crowded.pools.size(), 1U);
   EXPECT_EQ(crowded.pools[0].crowded_slots, 1021U);
   EXPECT_THAT(crowded.warnings, ElementsAre(HasSubstr("1021 slots would have more living owners")));

@@ -107,8 +107,8 @@ TEST(HopListNumbers, AreThoseOfTheContract) {
   EXPECT_EQ(GUIDEWAY_HOPS_IPV6, 1);
   EXPECT_EQ(GUIDEWAY_GUE_HLEN_MAX, 31);
   // What three hops add to a packet, and what is the most that hlen can say.
-  EXPECT_EQ(hop_list_bytes(Family::ipv4, kHopsMax, Generation{1}), 20);
-  EXPECT_EQ(hop_list_bytes(Family::ipv6, kHopsMax, Generation{1}), 56);
+  EXPECT_EQ(hop_list_bytes(Family::ipv4, hops_max(Family::ipv4), Generation{1}), 24);
+  EXPECT_EQ(hop_list_bytes(Family::ipv6, hops_max(Family::ipv6), Generation{1}), 56);
   EXPECT_EQ(hop_list_bytes(Family::ipv4, 29, Generation{1}), 124);
   EXPECT_EQ(hop_list_bytes(Family::ipv4, 30, Generation::none), 124);
   EXPECT_EQ(hop_list_bytes(Family::ipv6, 7, Generation{1}), 120);

@@ -140,7 +140,7 @@ TEST(SlotHistory, KeepsTheOldestAndTheNewestOfMany) {
   Weights now(6, {address(0), 0});
   for (std::uint32_t n = 0; n < 6; n++) now[n] = {address(n), n == 5 ? 1U : 0U};
   const Opened opened = open(now, known(6), {.recent = past, .kept = {}});
-  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{0, 3, 4}));
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{0, 2, 3, 4}));
   EXPECT_EQ(opened.history.crowded_slots, kSlots);
   EXPECT_EQ(opened.history.unsettled_slots, kSlots);
 }
@@ -224,22 +224,25 @@ TEST(SlotHistory, AKeptOwnerIsNamedOnce) {
 }
 
 TEST(SlotHistory, NamesTheNewestOfManyKeptOwners) {
-  Weights now(4, {address(0), 0});
-  for (std::uint32_t n = 0; n < 4; n++) now[n] = {address(n), n == 3 ? 1U : 0U};
-  const PastEras past{.recent = {}, .kept = {weights({0}), weights({1}), weights({2})}};
-  const Opened opened = open(now, known_with_drained(4, {0, 1, 2}), past);
-  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{1, 2}));
+  Weights now(5, {address(0), 0});
+  for (std::uint32_t n = 0; n < 5; n++) now[n] = {address(n), n == 4 ? 1U : 0U};
+  const PastEras past{.recent = {}, .kept = {weights({0}), weights({1}), weights({2}), weights({3})}};
+  const Opened opened = open(now, known_with_drained(5, {0, 1, 2, 3}), past);
+  EXPECT_EQ(opened.past(7), (std::vector<std::uint32_t>{1, 2, 3}));
   EXPECT_EQ(opened.history.crowded_slots, kSlots);
 }
 
 TEST(SlotHistory, NamesDrainedOwnersFirst) {
-  Weights now(6, {address(0), 0});
-  for (std::uint32_t n = 0; n < 6; n++) now[n] = {address(n), n == 5 ? 1U : 0U};
-  const std::vector<Weights> past{weights({0}), weights({1}), weights({2}), weights({3}), weights({4})};
-  EXPECT_EQ(open(now, known_with_drained(6, {1}), {.recent = past}).past(7), (std::vector<std::uint32_t>{0, 1, 4}));
-  EXPECT_EQ(open(now, known_with_drained(6, {1, 2}), {.recent = past}).past(7), (std::vector<std::uint32_t>{0, 1, 2}));
-  EXPECT_EQ(open(now, known_with_drained(6, {1, 2, 3}), {.recent = past}).past(7),
-            (std::vector<std::uint32_t>{0, 2, 3}));
+  Weights now(7, {address(0), 0});
+  for (std::uint32_t n = 0; n < 7; n++) now[n] = {address(n), n == 6 ? 1U : 0U};
+  const std::vector<Weights> past{weights({0}), weights({1}), weights({2}), weights({3}), weights({4}), weights({5})};
+  const auto with_drained = [&](const std::set<std::uint32_t>& drained) {
+    return open(now, known_with_drained(7, drained), {.recent = past}).past(7);
+  };
+  EXPECT_EQ(with_drained({1}), (std::vector<std::uint32_t>{0, 1, 4, 5}));
+  EXPECT_EQ(with_drained({1, 2}), (std::vector<std::uint32_t>{0, 1, 2, 5}));
+  EXPECT_EQ(with_drained({1, 2, 3}), (std::vector<std::uint32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(with_drained({1, 2, 3, 4}), (std::vector<std::uint32_t>{0, 2, 3, 4}));
 }
 
 TEST(SlotHistory, NamesTheOwnerOfNowOnlyWhereItIsTheOldest) {
@@ -337,12 +340,12 @@ struct Walk {
     }
   }
 
-  // The first and two others, drained ones rather than the last ones.
+  // The first and the others that fit, drained ones rather than the last ones.
   std::vector<std::uint32_t> past(const RandomPool& pool, SlotEntry owner) const {
     const std::optional<std::uint32_t> first = recent || owner != kSlotOwnerMask ? recent : newest;
     std::vector<std::uint32_t> others = living;
     std::erase_if(others, [&](std::uint32_t n) { return n == owner || n == first; });
-    while (others.size() > 2) {
+    while (others.size() + 1 > kPastOwnersMax) {
       const auto out = std::find_if(others.begin(), others.end(), [&](auto n) { return !pool.backends[n].is_drained; });
       others.erase(out == others.end() ? others.begin() : out);
     }
