@@ -216,13 +216,16 @@ void ControlPlane::remember_eras() {
   if (const auto next = eras_.next_change(now)) settle_timer_.start(*next - now);
 }
 
-// What cannot be written holds for as long as this control plane runs.
+// What cannot be written holds for as long as this control plane runs, and is tried again every second.
 void ControlPlane::write_eras(const std::function<void()>& write) {
   try {
     write();
+    if (eras_unwritten_.empty() || eras_.is_behind()) return;
+    log(Level::info, "the journal of eras is whole again");
+    eras_unwritten_.clear();
   } catch (const std::system_error& error) {
-    if (eras_warning_.empty()) log(Level::error, "{}", error.what());
-    eras_warning_ =
+    if (eras_unwritten_.empty()) log(Level::error, "{}", error.what());
+    eras_unwritten_ =
         std::string(error.what()) + ": after a restart of the control plane connections of moved slots break";
   }
 }
@@ -379,6 +382,7 @@ void ControlPlane::offer_tables() {
 
 void ControlPlane::sample_stats() {
   if (link_.connected()) stats_.sample(link_.stats());
+  write_eras([&] { eras_.catch_up(); });
   stats_timer_.start(kStatsInterval);
 }
 
@@ -451,6 +455,7 @@ std::vector<std::string> ControlPlane::warnings() const {
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
   if (!intents_warning_.empty()) warnings.push_back(intents_warning_);
   if (!eras_warning_.empty()) warnings.push_back(eras_warning_);
+  if (!eras_unwritten_.empty()) warnings.push_back(eras_unwritten_);
   for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
   add_dataplane_warnings(warnings);
   if (publisher_.waits_for_room())

@@ -123,7 +123,8 @@ class ControlPlane {
   IntentsFile intents_file_;
   Intents intents_;
   std::string intents_warning_;
-  std::string eras_warning_;
+  std::string eras_warning_;    // what of the journal was not understood
+  std::string eras_unwritten_;  // why it lacks something now
   Eras eras_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;

@@ -1,6 +1,7 @@
 #include "controlplane/durable_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -64,6 +65,13 @@ AppendedFile::AppendedFile(const std::string& path)
 void AppendedFile::append(std::string_view text) {
   write_all(file_.get(), text, path_);
   if (fdatasync(file_.get()) != 0) fail("cannot sync " + path_);
+}
+
+bool AppendedFile::is_in_place() const {
+  struct stat ours {};
+  struct stat named {};
+  return fstat(file_.get(), &ours) == 0 && stat(path_.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
 }
 
 }  // namespace guideway::controlplane

@@ -22,6 +22,8 @@ class AppendedFile {
  public:
   explicit AppendedFile(const std::string& path);
   void append(std::string_view text);
+  // Whether the file is still the one under its name: what is appended to another one is lost.
+  bool is_in_place() const;
 
  private:
   std::string path_;

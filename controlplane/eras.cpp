@@ -200,9 +200,13 @@ void Eras::note(const std::string& pool, std::uint32_t slot_count, const Weights
   now = latest_ = not_before_latest(now);
   History& history = pools_[pool];
   const Change change = follow(history, make_era(now, slot_count, weights));
-  if (change == Change::none && is_behind_) return rewrite();
+  if (change == Change::none) return catch_up();
   if (change == Change::era) append(to_line(era_json(pool, history.eras.back()), window_));
   if (change == Change::idle) append(to_line(idle_json(pool, history.eras.back(), now), window_));
+}
+
+void Eras::catch_up() {
+  if (is_behind()) rewrite();
 }
 
 Eras::Change Eras::follow(History& history, Era era) const {
@@ -311,7 +315,7 @@ std::size_t Eras::eras_count() const {
 // The first write of a control plane makes the file anew, as does the first one after a write that failed: what was cut
 // short in it is gone.
 void Eras::append(const std::string& line) {
-  if (!file_ || is_behind_ || lines_ > eras_count() + kLinesOfNoUseMax) return rewrite();
+  if (!file_ || is_behind() || lines_ > eras_count() + kLinesOfNoUseMax) return rewrite();
   is_behind_ = true;
   file_->append(line);
   is_behind_ = false;

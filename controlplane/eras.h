@@ -81,6 +81,11 @@ class Eras {
   // When time will change what past() says; none: it will not.
   std::optional<EraTime> next_change(EraTime now) const;
 
+  // Whether the journal lacks something: a write failed, or somebody took the file away.
+  bool is_behind() const { return is_behind_ || (file_ && !file_->is_in_place()); }
+  // Writes what it lacks. Throws std::system_error: it still does.
+  void catch_up();
+
   // Drops what no pool of these needs. Throws std::system_error: it is still in the journal.
   void keep_only(const std::vector<std::string>& pools);
 

@@ -425,6 +425,19 @@ TEST_F(ControlPlaneTest, PlansAReloadAndChangesNothing) {
   EXPECT_NE(refused["report"].get<std::string>().find("guideway.toml:"), std::string::npos) << refused;
 }
 
+TEST_F(ControlPlaneTest, WarnsOfAJournalForAsLongAsItCannotBeWritten) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  const std::string state = directory_ + "/state";
+  const auto unwritten = [&] {
+    return ask(Method::get, "/api/v1/status")["warnings"].dump().find("eras.journal.new") != std::string::npos;
+  };
+  std::filesystem::remove_all(state);
+  EXPECT_TRUE(wait(unwritten));
+  std::filesystem::create_directory(state);
+  EXPECT_TRUE(wait([&] { return !unwritten(); }));
+  EXPECT_TRUE(std::filesystem::exists(state + "/eras.journal"));
+}
+
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   ASSERT_TRUE(state_becomes(0, "up"));
   write_config("[bgp]\nnonsense = 1\n");

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <random>
 
@@ -179,6 +180,31 @@ TEST_F(ErasTest, WritesLaterWhatDidNotFitTheDisk) {
       EXPECT_EQ(past.recent.size(), next);
       EXPECT_EQ(load().past("web", t0 + seconds(5)), past);
       EXPECT_EQ(warning_, "");
+    }
+}
+
+// By whom and how, whether the next call notes something or not; a directory that is gone comes back empty.
+TEST_F(ErasTest, WritesAgainWhatSomebodyTookAway) {
+  const std::pair<const char*, std::function<void()>> kThefts[] = {
+      {"removed", [&] { fs::remove(journal()); }},
+      {"moved", [&] { fs::rename(journal(), directory_ / "aside"); }},
+      {"replaced", [&] { fs::copy(journal(), directory_ / "old"), fs::rename(directory_ / "old", journal()); }},
+      {"its directory anew", [&] { fs::remove_all(directory_), fs::create_directory(directory_); }},
+  };
+  for (const auto& [how, take] : kThefts)
+    for (const std::uint32_t next : {2U, 3U}) {
+      SCOPED_TRACE(testing::Message() << how << ", then " << next);
+      fs::remove(journal());
+      Eras eras = load();
+      eras.note("web", kSlots, weights({1}), t0);
+      eras.note("web", kSlots, weights({2}), t0 + seconds(1));
+      EXPECT_FALSE(eras.is_behind());
+      take();
+      EXPECT_TRUE(eras.is_behind());
+      eras.note("web", kSlots, weights({next}), t0 + seconds(2));
+      EXPECT_FALSE(eras.is_behind());
+      EXPECT_EQ(load().past("web", t0 + seconds(3)), eras.past("web", t0 + seconds(3)));
+      EXPECT_EQ(eras.past("web", t0 + seconds(3)).recent.size(), next - 1);
     }
 }
 
