@@ -63,6 +63,18 @@ std::vector<PortFacts> ports_of(const StatsHeader& stats) {
   return ports;
 }
 
+// What cannot be written holds for as long as this control plane runs, and is tried again every second.
+void write_state(const std::function<void()>& write, const char* consequence, std::string& unwritten) {
+  try {
+    write();
+    if (!unwritten.empty()) log(Level::info, "written now: {}", unwritten);
+    unwritten.clear();
+  } catch (const std::system_error& error) {
+    if (unwritten.empty()) log(Level::error, "{}", error.what());
+    unwritten = std::string(error.what()) + ": " + consequence;
+  }
+}
+
 }  // namespace
 
 ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded)
@@ -76,6 +88,8 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       intents_file_(config_->control.state_dir),
       intents_(intents_file_.load(intents_warning_)),
       eras_(config_->control.state_dir, config_->flows.settle_after, eras_warning_),
+      numbers_file_(config_->control.state_dir),
+      numbers_before_(numbers_file_.load(numbers_warning_)),
       publisher_(
           loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
@@ -93,8 +107,9 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
           }) {}
 
 void ControlPlane::start() {
-  for (const std::string& warning : {intents_warning_, eras_warning_})
+  for (const std::string& warning : {intents_warning_, eras_warning_, numbers_warning_})
     if (!warning.empty()) log(Level::warning, "{}", warning);
+  for (const auto& [key, number] : numbers_before_) backend_indices_.recover(key, number);
   follow_config();
   publisher_.publish_now();
   link_.start();
@@ -116,6 +131,7 @@ void ControlPlane::follow_config() {
     }
   vip_indices_.assign(services, config_->dataplane.vips_max);
   backend_indices_.assign(backends, config_->dataplane.backends_max);
+  write_numbers();
   health_.follow(*config_);
   next_hops_.set_destinations(addresses);
   publisher_.request();
@@ -216,18 +232,23 @@ void ControlPlane::remember_eras() {
   if (const auto next = eras_.next_change(now)) settle_timer_.start(*next - now);
 }
 
-// What cannot be written holds for as long as this control plane runs, and is tried again every second.
 void ControlPlane::write_eras(const std::function<void()>& write) {
-  try {
-    write();
-    if (eras_unwritten_.empty() || eras_.is_behind()) return;
-    log(Level::info, "the journal of eras is whole again");
-    eras_unwritten_.clear();
-  } catch (const std::system_error& error) {
-    if (eras_unwritten_.empty()) log(Level::error, "{}", error.what());
-    eras_unwritten_ =
-        std::string(error.what()) + ": after a restart of the control plane connections of moved slots break";
-  }
+  write_state(
+      [&] {
+        write();
+        eras_.catch_up();
+      },
+      "after a restart of the control plane connections of moved slots break", eras_unwritten_);
+}
+
+void ControlPlane::write_numbers() {
+  write_state([&] { numbers_file_.store(backend_indices_.all()); },
+              "after a restart of both programs flows that are remembered may break", numbers_unwritten_);
+}
+
+void ControlPlane::write_what_is_missing() {
+  write_eras([] {});
+  if (!numbers_unwritten_.empty() || numbers_file_.is_behind()) write_numbers();
 }
 
 void ControlPlane::await_deadlines() {
@@ -356,6 +377,7 @@ void ControlPlane::inherit_from_live() {
   backend_indices_ = {};
   for (const auto& [key, index] : inheritance.vip_indices) vip_indices_.recover(key, index);
   for (const auto& [key, index] : inheritance.backend_indices) backend_indices_.recover(key, index);
+  for (const auto& [key, number] : numbers_before_) backend_indices_.recover(key, number);
   for (const auto& [address, egress] : inheritance.egress) next_hops_.remember(address, egress);
   health_.assume(inheritance.health);
   for (const config::Pool& pool : config_->pools) checked_pools_.insert(pool.name);  // they are in force
@@ -382,7 +404,7 @@ void ControlPlane::offer_tables() {
 
 void ControlPlane::sample_stats() {
   if (link_.connected()) stats_.sample(link_.stats());
-  write_eras([&] { eras_.catch_up(); });
+  write_what_is_missing();
   stats_timer_.start(kStatsInterval);
 }
 
@@ -453,9 +475,9 @@ void ControlPlane::add_pool_warnings(std::vector<std::string>& warnings) const {
 std::vector<std::string> ControlPlane::warnings() const {
   std::vector<std::string> warnings;
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
-  if (!intents_warning_.empty()) warnings.push_back(intents_warning_);
-  if (!eras_warning_.empty()) warnings.push_back(eras_warning_);
-  if (!eras_unwritten_.empty()) warnings.push_back(eras_unwritten_);
+  for (const std::string& warning :
+       {intents_warning_, eras_warning_, eras_unwritten_, numbers_warning_, numbers_unwritten_})
+    if (!warning.empty()) warnings.push_back(warning);
   for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
   add_dataplane_warnings(warnings);
   if (publisher_.waits_for_room())

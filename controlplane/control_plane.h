@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/config/load.h"
+#include "controlplane/backend_numbers.h"
 #include "controlplane/dataplane_link.h"
 #include "controlplane/desired_state.h"
 #include "controlplane/eras.h"
@@ -92,6 +93,8 @@ class ControlPlane {
   DesiredTables decide_now();
   void remember_eras();
   void write_eras(const std::function<void()>& write);
+  void write_numbers();
+  void write_what_is_missing();
   void await_deadlines();
   std::set<BackendKey> removed_backends() const;
   void await_first_checks();
@@ -128,6 +131,10 @@ class ControlPlane {
   Eras eras_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
+  BackendNumbersFile numbers_file_;
+  std::string numbers_warning_;
+  std::string numbers_unwritten_;
+  BackendNumbers numbers_before_;  // an earlier control plane's
   DesiredState desired_;
   std::set<std::string> checked_pools_;  // that had a verdict on every backend once
   std::set<std::string> waiting_pools_;  // that had not

@@ -1,6 +1,6 @@
 // Which element of the stats region counts for whom. A number once given stays with its VIP or backend over
-// generations, reloads and restarts of the control plane; a number that became free is given again as late as possible,
-// because the counts under it go on.
+// generations, reloads and restarts of the control plane (those of backends also of both programs: backend_numbers.h);
+// a number that became free is given again as late as possible, because the counts under it go on.
 //
 // Thread-safety: plain value.
 #pragma once
@@ -39,6 +39,7 @@ class StatsIndices {
     const auto found = by_key_.find(key);
     return found == by_key_.end() ? kNotCounted : found->second;
   }
+  const std::map<Key, std::uint32_t>& all() const { return by_key_; }
 
  private:
   // REQUIRES: a number below `capacity` is free.

@@ -147,6 +147,29 @@ data_plane_restarted_with_2_workers_and_back_with_1() {
   judge
 }
 
+# What is remembered must not go to others because the numbers of backends are given anew. There is nobody to mend it with
+# IPIP; and the connections are quiet while nobody forwards.
+both_programs_killed_after_a_backend_was_removed() {
+  ENCAP=ipip NEW_PER_SECOND=500
+  local lb
+  watch
+  drain b1
+  server_dies b1
+  remove b1
+  drain b4
+  sleep 2
+  quiet
+  for lb in "${lbs[@]}"; do
+    controlplane_dies "$lb"
+    lab_stop "$lb" dataplane KILL
+    dataplane_start "$lb"
+    controlplane_start "$lb"
+  done
+  each lbs serves
+  loud
+  judge
+}
+
 lb_removed_and_returned() {
   watch
   route_over "${lbs[@]:1}"
@@ -285,7 +308,7 @@ quick=(nothing_happens hash_mod_n_breaks_9_of_10 add_1_of_10 drain_1 data_plane_
 full=(nothing_happens hash_mod_n_breaks_9_of_10 a_dead_lb_that_is_not_withdrawn_stalls_its_share
   add_1_of_10 drain_1 drain_3_and_remove_them halve_5_weights rolling_restart reload_of_an_unchanged_file
   control_planes_killed data_plane_killed_and_restarted data_plane_restarted_with_2_workers_and_back_with_1
-  lb_removed_and_returned
+  both_programs_killed_after_a_backend_was_removed lb_removed_and_returned
   lb_removed_in_the_middle_of_a_drain that_under_a_syn_flood that_under_a_syn_flood_with_the_flow_table_full
   ipip_add_1_of_10 ipip_drain_1 ipip_drain_3_and_remove_them ipip_halve_5_weights ipip_rolling_restart
   ipip_lb_removed_in_the_middle_of_a_drain)

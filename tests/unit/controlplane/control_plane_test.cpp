@@ -387,6 +387,26 @@ TEST_F(ControlPlaneTest, ARestartedDataplaneGetsTheTablesAgain) {
   EXPECT_TRUE(followed());
 }
 
+// Flows that workers remember are of numbers, in a file that outlives both programs.
+TEST_F(ControlPlaneTest, BackendsKeepTheirNumbersWhenBothProgramsDie) {
+  const auto reload_with = [&](const std::string& pools) {
+    write_config(pools);
+    ask(Method::post, "/api/v1/reload");
+  };
+  const std::string second = "[pool.second]\nbackends = [{ name = \"b\", address = \"10.77.0.5\" }]\n";
+  const BackendKey of_second{"second", IpAddress::from_v4(Be32::from_host(0x0a4d0005))};
+  const auto number_of_second = [&] { return control_plane_->backend_indices().at(of_second); };
+  reload_with("[pool.first]\nbackends = [{ name = \"b\", address = \"10.77.0.4\" }]\n" + second);
+  const std::uint32_t number = number_of_second();
+  reload_with(second);
+  ASSERT_EQ(number_of_second(), number);
+  control_plane_.reset();
+  dataplane_.reset();
+  dataplane_.emplace(directory_);
+  start();
+  EXPECT_EQ(number_of_second(), number);
+}
+
 TEST_F(ControlPlaneTest, ADataplaneThatWasStuckIsFoundSoonAfter) {
   using std::chrono::steady_clock;
   dataplane_.reset();
