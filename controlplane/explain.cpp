@@ -1,5 +1,7 @@
 #include "controlplane/explain.h"
 
+#include "guideway/bad_source.h"
+
 namespace guideway::controlplane {
 namespace {
 
@@ -46,6 +48,11 @@ bool is_own_source(const TablesView& view, const Flow& flow) {
   return source.pool == PoolId::own;
 }
 
+bool has_bad_source(const Flow& flow) {
+  return flow.source.is_v4() ? is_bad_source(flow.source.v4(), flow.destination.v4())
+                             : is_bad_source(flow.source.bytes, flow.destination.bytes);
+}
+
 bool is_gue(const Flow& flow) {
   return flow.protocol == IpProto::udp && flow.destination_port == kGuePort;
 }
@@ -78,6 +85,8 @@ const char* to_text(Verdict verdict) {
       return "drop_encapsulated";
     case Verdict::drop_returned:
       return "drop_returned";
+    case Verdict::drop_bad_source:
+      return "drop_bad_source";
     case Verdict::drop_unserved:
       return "drop_unserved";
     case Verdict::drop_no_backend:
@@ -97,6 +106,10 @@ Explanation explain(const TablesView& view, const Flow& flow) {
   e.vip = vip_record(view, match.vip);
   if (e.vip == nullptr) {
     e.verdict = verdict_beside_vips(view, flow, e.own);
+    return e;
+  }
+  if (has_bad_source(flow)) {
+    e.verdict = Verdict::drop_bad_source;
     return e;
   }
   const PoolView* pool = pool_view(view, match.pool);

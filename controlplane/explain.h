@@ -25,6 +25,7 @@ struct Explanation {
     to_kernel,
     drop_encapsulated,
     drop_returned,
+    drop_bad_source,
     drop_unserved,
     drop_no_backend,
     answered_unserved,

@@ -49,6 +49,7 @@ std::string exceptions(const config::Pool& pool, const Explanation& e) {
   if (e.scheduler == Scheduler::round_robin || e.scheduler == Scheduler::least_connections)
     text += fmt::format("; scheduler {} gives new flows to whoever's turn it is, and they stay there",
                         e.scheduler == Scheduler::round_robin ? "round-robin" : "least-connections");
+  if (e.vip->tracking == Tracking::none) return text;
   if (e.unsettled && e.has_oldest)
     text += fmt::format("; the slot has moved lately: flows that began before are at backend {}",
                         pool.backends[e.previous.front()].name);
@@ -68,6 +69,8 @@ std::string why_served(const ControlPlane& control_plane, const Explanation& e, 
 std::string why(const ControlPlane& control_plane, const TablesView& view, const Flow& flow, const Explanation& e) {
   const std::uint64_t generation = number(view.generation);
   if (e.vip == nullptr) return why_no_vip(flow, e, generation);
+  if (e.verdict == Explanation::Verdict::drop_bad_source)
+    return fmt::format("no packet for a VIP may come from {}", guideway::to_text(flow.source));
   return e.pool ? why_served(control_plane, e, generation) : why_unserved(flow, e, generation);
 }
 

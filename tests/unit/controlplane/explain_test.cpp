@@ -173,6 +173,18 @@ TEST_F(ExplainTest, GoesByTheSourceAloneIfThatIsTheScheduler) {
   EXPECT_NE(slots, std::set{index(*explain("198.51.101.1", "203.0.113.7", 80).slot)});
 }
 
+TEST_F(ExplainTest, KnowsSourcesThatCannotBe) {
+  for (const char* source : {"0.0.0.0", "127.0.0.1", "169.254.1.1", "224.0.0.1", "255.255.255.255", "203.0.113.7"})
+    for (const std::uint16_t port : {std::uint16_t{80}, std::uint16_t{99}}) {
+      SCOPED_TRACE(std::string(source) + " to port " + std::to_string(port));
+      const Explanation e = explain(source, "203.0.113.7", port);
+      EXPECT_STREQ(to_text(e.verdict), "drop_bad_source");
+      EXPECT_NE(e.vip, nullptr);
+      EXPECT_FALSE(e.backend);
+    }
+  EXPECT_STREQ(to_text(explain("127.0.0.1", "10.0.0.1", 80).verdict), "to_kernel") << "it is no VIP's";
+}
+
 TEST_F(ExplainTest, KnowsOurOwnAddresses) {
   struct Case {
     const char* source;
