@@ -110,6 +110,9 @@ int run_program(int argc, char** argv) {
          "--before", options.offline.before,
          "with --replay: a configuration that was in force lately, so that slots are unsettled; the oldest first")
       ->needs("--replay");
+  app.add_option("--changes", options.offline.changes,
+                 "with --replay: a file of what happens to backends meanwhile, SECONDS POOL/BACKEND STATE in each line")
+      ->needs("--replay");
   app.add_option("--kernel", options.offline.kernel, "with --replay: write what goes to the kernel to this file")
       ->needs("--replay");
   app.add_option("--counters", options.offline.counters, "with --replay: write the counters to this file, as JSON")

@@ -142,7 +142,7 @@ DesiredTables tables_from_config(const config::Config& config, const std::vector
   return tables;
 }
 
-DesiredTables tables_offline(const config::Config& config) {
+std::vector<std::vector<BackendNow>> backends_offline(const config::Config& config) {
   std::vector<std::vector<BackendNow>> backends;
   std::uint32_t stats_index = 0;
   for (const config::Pool& pool : config.pools) {
@@ -151,6 +151,10 @@ DesiredTables tables_offline(const config::Config& config) {
       of_pool.push_back(
           {backend.weight, true, stats_index++, offline_egress(config.dataplane.ports.front(), backend.address)});
   }
+  return backends;
+}
+
+DesiredTables tables_offline(const config::Config& config, const std::vector<std::vector<BackendNow>>& backends) {
   std::vector<std::uint32_t> vips(config.vips.size());
   std::ranges::generate(vips, [next = 0U]() mutable { return next++; });
   return tables_from_config(config, backends, vips);

@@ -34,7 +34,14 @@ inline constexpr MacAddress kOfflinePortMac{{0x02, 0, 0, 0, 0, 1}};
 // As if every backend were healthy and everything left by the first port, with the next_hop_mac, source_addresses and
 // mtu that the file gives it. Where it gives none: next hop 02:00:00:00:00:02, sources 192.0.0.8 (the dummy address of
 // RFC 7600) and 100::1 (of the discard prefix, RFC 6666), 1500 bytes. The port's own MAC address is kOfflinePortMac.
-// Stats indices count VIPs and backends in the order of the file.
-DesiredTables tables_offline(const config::Config& config);
+// Stats indices count backends in the order of the file.
+std::vector<std::vector<BackendNow>> backends_offline(const config::Config& config);
+
+// What is known of backends is given. Stats indices count VIPs in the order of the file.
+// REQUIRES: as of tables_from_config().
+DesiredTables tables_offline(const config::Config& config, const std::vector<std::vector<BackendNow>>& backends);
+inline DesiredTables tables_offline(const config::Config& config) {
+  return tables_offline(config, backends_offline(config));
+}
 
 }  // namespace guideway

@@ -9,8 +9,7 @@
 #include <stdexcept>
 
 #include "common/config/load.h"
-#include "common/shm/tables_writer.h"
-#include "common/tables/from_config.h"
+#include "dataplane/replay/replay_tables.h"
 #include "dataplane/replay/report.h"
 #include "dataplane/worker_settings.h"
 
@@ -23,42 +22,6 @@ config::Config load(const std::string& path) {
   if (!result.config) throw std::runtime_error(path + " has errors, see above; nothing was replayed");
   return *std::move(result.config);
 }
-
-// The weights of `before` become an era of the pools that are still there, and as large.
-void add_era(const config::Config& before, const config::Config& config, DesiredTables& tables) {
-  const DesiredTables then = tables_offline(before);
-  for (std::size_t p = 0; p < config.pools.size(); p++) {
-    const auto found = std::ranges::find(before.pools, config.pools[p].name, &config::Pool::name);
-    if (found == before.pools.end() || found->slots != config.pools[p].slots) continue;
-    tables.pools[p].past.recent.push_back(
-        weights_of(then.pools[static_cast<std::size_t>(found - before.pools.begin())]));
-  }
-}
-
-DesiredTables tables_after(const std::vector<std::string>& before, const config::Config& config) {
-  DesiredTables tables = tables_offline(config);
-  for (const std::string& path : before) add_era(load(path), config, tables);
-  return tables;
-}
-
-// The tables of a configuration, opened as a worker sees them.
-class Tables {
- public:
-  Tables(const std::vector<std::string>& before, const config::Config& config)
-      : writer_(shm::TablesWriter::create(std::size_t{config.control.tables_mib} << 20)) {
-    if (writer_->publish(ImageBuilder().build(tables_after(before, config))) != shm::PublishResult::published)
-      throw std::runtime_error("the tables do not fit; raise control.tables_memory");
-    pools_.resize(pool_count(writer_->memory(), writer_->root()));
-    const auto error = open_generation(writer_->memory(), writer_->root(), pools_, nullptr, view_);
-    if (error != TablesError::none) throw std::runtime_error(to_text(error));
-  }
-  const TablesView& view() const { return view_; }
-
- private:
-  std::unique_ptr<shm::TablesWriter> writer_;
-  std::vector<PoolView> pools_;
-  TablesView view_;
-};
 
 // One worker's counters, in memory of their own.
 class Counters {
@@ -117,7 +80,7 @@ class Clock {
   Ns now_{};
 };
 
-void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, const TablesView& view, Report* report) {
+void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, ReplayTables& tables, Report* report) {
   Clock clock;
   std::uint32_t number = 0;
   while (const std::optional<Frame> frame = in.next()) {
@@ -126,7 +89,8 @@ void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, co
     exchange.set_time(now);
     if (report != nullptr) report->received(clock.since_start(), frame->bytes);
     ports.network.front().put(frame->bytes, number);
-    worker.poll(&view, now);
+    tables.advance(clock.since_start());
+    worker.poll(&tables.view(), now);
   }
 }
 
@@ -134,7 +98,10 @@ void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, co
 
 void run(const Options& options) {
   const config::Config config = load(options.config);
-  const Tables tables(options.before, config);
+  std::vector<config::Config> before;
+  for (const std::string& path : options.before) before.push_back(load(path));
+  ReplayTables tables(config, before,
+                      options.changes.empty() ? std::vector<Change>{} : read_changes(options.changes, config));
   PcapReader in(options.in);
   PcapWriter out(options.out);
   std::optional<PcapWriter> kernel;
@@ -151,7 +118,7 @@ void run(const Options& options) {
   std::vector<FlowBucket> flows(kBucketsPerWorkerMin);
   {
     Worker worker(ports.of_worker, counters.stats(), {flows, flows}, worker_settings_of(config));
-    replay(in, exchange, ports, worker, tables.view(), report ? &*report : nullptr);
+    replay(in, exchange, ports, worker, tables, report ? &*report : nullptr);
     if (report) report->print(stdout);
     counters.print();
     if (!options.counters.empty()) counters.write_json(options.counters);
