@@ -10,8 +10,7 @@ def write_pcap(path, timed_frames):
     with open(path, "wb") as file:
         file.write(GLOBAL_HEADER)
         for time, frame in timed_frames:
-            seconds = int(time)
-            file.write(RECORD.pack(seconds, int((time - seconds) * 1e6), len(frame), len(frame)) + frame)
+            file.write(RECORD.pack(*divmod(round(time * 1e6), 10**6), len(frame), len(frame)) + frame)
 
 
 def read_pcap(path):

@@ -13,9 +13,10 @@ from generated_icmp import Icmp
 from generated_odd import Odd
 from generated_quic import Quic
 from model.encap import SHIM_BYTES
-from model.tables import mac_bytes
+from model.ways import mac_bytes
 from model.wire import (DESTINATION_OPTIONS, DONT_FRAGMENT, ETHER_QINQ, ETHER_VLAN, FRAGMENT, HOP_BY_HOP, ROUTING, TCP,
                         UDP)
+from model_changes import may_change
 
 IP_BYTES_MAX = 1500
 UNDER_WAY_MAX = 40  # frames
@@ -45,7 +46,7 @@ class Generator:
         self.now, self.sequence, self.under_way = 0.0, 0, []
         self.datagrams, self.icmp, self.odd, self.quic = Datagrams(self), Icmp(self), Odd(self), Quic(random)
         self.quic_pools = [pools[vip.pool] if vip.protocol == "quic" else None for vip in vips]
-        self.connections = Connections(self, [place for place, vip in enumerate(vips) if pools[vip.pool].past])
+        self.connections = Connections(self, [place for place, vip in enumerate(vips) if may_change(pools[vip.pool])])
 
     @staticmethod
     def sizes_at_limits(pools, port):

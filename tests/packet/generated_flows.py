@@ -27,7 +27,7 @@ class Connections:
         """The first frame of a new one; the others come later."""
         target = self.generator.served_target(self.random.choice(self.positions))
         time = self.generator.now
-        for _ in range(self.random.randint(1, 8)):
+        for _ in range(self.random.randint(1, 12)):
             is_error = self.random.random() < 0.15
             time += AT_ONCE_S if is_error else self.random.choice(GAPS_S)
             self.sequence += 1

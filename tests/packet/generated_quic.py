@@ -1,5 +1,5 @@
 """QUIC packets whose connection IDs name backends, or nobody, or are cut (RFC 8999, RFC 9000, RFC 9369)."""
-from model.tables import server_id_bytes
+from model.pools import server_id_bytes
 from quic_model import katran_connection_id, quic_lb_connection_id
 
 VERSIONS = (b"\0\0\0\1", b"\x6b\x33\x43\xcf")

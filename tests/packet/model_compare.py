@@ -23,11 +23,11 @@ class Outcome:
 
 
 class Expected:
-    """The model's outcome."""
+    """The model's outcome. timeouts, later: as PacketPath has them."""
 
-    def __init__(self, tables, setup, timed_frames, timeouts=None):
+    def __init__(self, tables, setup, timed_frames, timeouts=None, later=()):
         answers = setup.answers_per_second > 0
-        path = PacketPath(SECRET, tables, answers, answers, timeouts)
+        path = PacketPath(SECRET, tables, answers, answers, timeouts, later)
         self.ends = [end for time, frame in timed_frames for end in path(frame, time)]
         self.ends += path.finish()
         self.counters, self.tables = path.counters, tables
@@ -126,10 +126,11 @@ def changes_of(counters, before):
 
 
 def history(timed_frames):
-    """Of the last frame: all before it between the same two addresses."""
+    """Of the last frame: all before it between the same two addresses, and the first of all, with which time begins."""
     def pair(frame):
         packet = parse(frame)
         return packet and frozenset((packet.source, packet.destination))
 
     wanted = pair(timed_frames[-1][1])
-    return [timed for timed in timed_frames[:-1] if wanted and pair(timed[1]) == wanted] + [timed_frames[-1]]
+    before = [timed for timed in timed_frames[1:-1] if wanted and pair(timed[1]) == wanted]
+    return timed_frames[:1] + before + timed_frames[max(1, len(timed_frames) - 1):]

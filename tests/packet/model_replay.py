@@ -9,8 +9,10 @@ import tempfile
 
 from generated import Generator
 from model import Tables
+from model_changes import changes_text, draw_changes, tables_later
 from model_compare import Expected, Outcome, changes_of, history, shown
-from model_tables import ERAS, POOLS, SETUPS, TIMEOUTS, TIMEOUTS_TOML, VIPS, pools_of_era, toml
+from model_drawn import draw_pools, draw_vips
+from model_tables import POOLS, SETUPS, TIMEOUTS, TIMEOUTS_TOML, VIPS, pools_before, toml
 from pcap_file import read_pcap, write_pcap
 
 REPLAY_TIMEOUT_S = 300
@@ -26,36 +28,45 @@ def with_quiet_end(timed_frames):
 
 
 class Replay:
-    def __init__(self, dataplane, setup, tables):
-        self.dataplane, self.setup, self.tables = dataplane, setup, tables
+    """What frames are replayed with. changes: of backends, meanwhile."""
+
+    def __init__(self, dataplane, setup, pools, vips, changes):
+        self.dataplane, self.setup, self.changes = dataplane, setup, changes
+        self.tables = Tables(pools, vips, setup.port)
+        self.later = tables_later(self.tables, changes)
 
     def outcome(self, timed_frames):
         with tempfile.TemporaryDirectory(prefix="guideway-replay-") as name:
             directory = pathlib.Path(name)
-            (directory / "guideway.toml").write_text(toml(self.setup, directory) + TIMEOUTS_TOML)
-            write_pcap(directory / "in.pcap", timed_frames)
-            command = [self.dataplane, "--replay", directory / "in.pcap", directory / "out.pcap", "--config",
-                       directory / "guideway.toml", "--kernel", directory / "kernel.pcap", "--counters",
-                       directory / "counters.json", *self.eras(directory)]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=REPLAY_TIMEOUT_S)
+            command = self.prepare(directory, timed_frames)
+            result = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=REPLAY_TIMEOUT_S)
             if result.returncode:
                 raise RuntimeError(f"guideway-dataplane --replay failed: {result.stderr.strip()[-1000:]}")
             counters = json.loads((directory / "counters.json").read_text())
             return Outcome(read_pcap(directory / "out.pcap"), read_pcap(directory / "kernel.pcap"), counters)
 
+    def prepare(self, directory, timed_frames):
+        """Writes what a replay needs; the command that runs it there."""
+        (directory / "guideway.toml").write_text(
+            toml(self.setup, directory, self.tables.pools, self.tables.vips) + TIMEOUTS_TOML)
+        (directory / "changes.txt").write_text(changes_text(self.changes))
+        write_pcap(directory / "in.pcap", timed_frames)
+        return [self.dataplane, "--replay", "in.pcap", "out.pcap", "--config", "guideway.toml", "--kernel",
+                "kernel.pcap", "--counters", "counters.json", "--changes", "changes.txt", *self.eras(directory)]
+
     def eras(self, directory):
         """What was in force before, as options, the oldest first."""
         options = []
-        for age in range(ERAS, 0, -1):
-            file = directory / f"before-{age}.toml"
-            file.write_text(toml(self.setup, directory, pools_of_era(age)))
-            options += ["--before", file]
+        for number, pools in enumerate(pools_before(self.tables.pools)):
+            file = directory / f"before-{number}.toml"
+            file.write_text(toml(self.setup, directory, pools, ()))
+            options += ["--before", file.name]
         return options
 
     def difference(self, timed_frames):
         """In a sentence, or None."""
         frames = with_quiet_end(timed_frames)
-        return Expected(self.tables, self.setup, frames, TIMEOUTS).differs_from(self.outcome(frames))
+        return self.expected(frames).differs_from(self.outcome(frames))
 
     def first_that_differs(self, timed_frames):
         """How many frames it takes: bisection, as a difference does not go away by further frames."""
@@ -68,18 +79,22 @@ class Replay:
                 good = middle
         return bad
 
-    def report(self, timed_frames, file):
-        """Of the first frame that makes a difference; writes its history to the file."""
+    def report(self, timed_frames, directory):
+        """Of the first frame that makes a difference; writes its history, and all that a replay of it needs."""
         count = self.first_that_differs(timed_frames)
         before, after = with_quiet_end(timed_frames[:count - 1]), with_quiet_end(timed_frames[:count])
         text = f"frame {count - 1}, the first that makes a difference:\n{shown(timed_frames[count - 1][1])}"
-        text += "expected:\n" + self.change(*(self.expected(frames) for frames in (before, after)))
+        text += "expected:\n" + self.change(*(self.expected_outcome(frames) for frames in (before, after)))
         text += "got:\n" + self.change(*(self.outcome(frames) for frames in (before, after)))
-        write_pcap(file, history(timed_frames[:count]))
-        return text + f"its history is in {file}\n"
+        directory.mkdir(parents=True, exist_ok=True)
+        command = " ".join(map(str, self.prepare(directory, history(timed_frames[:count]))))
+        return text + f"replay its history in {directory}: {command} --explain\n"
 
     def expected(self, frames):
-        expected = Expected(self.tables, self.setup, frames, TIMEOUTS)
+        return Expected(self.tables, self.setup, frames, TIMEOUTS, self.later)
+
+    def expected_outcome(self, frames):
+        expected = self.expected(frames)
         return Outcome([frame for end in expected.ends if end.verdict == "sent" for frame in end.frames],
                        [frame for end in expected.ends if end.verdict == "kernel" for frame in end.frames],
                        expected.counters)
@@ -96,16 +111,18 @@ class Replay:
 
 
 def run(results, dataplane, frames, chunk, seed, directory):
-    """Chunks of frames, each with the next setup and a seed of its own."""
-    replays = [Replay(dataplane, setup, Tables(POOLS, VIPS, setup.port)) for setup in SETUPS]
+    """Chunks of frames, each with the next setup, and with a seed, pools and changes of its own."""
     for number, begin in enumerate(range(0, frames, chunk)):
-        replay = replays[number % len(replays)]
-        generator = Generator(random.Random(f"{seed} {number}"), VIPS, POOLS, replay.setup.port)
-        timed_frames = list(generator.frames(min(chunk, frames - begin)))
-        name = f"chunk {number} of {len(timed_frames)} frames, {replay.setup.name}"
+        setup, chance = SETUPS[number % len(SETUPS)], random.Random(f"{seed} {number}")
+        drawn = draw_pools(chance)
+        pools, vips = {**POOLS, **drawn}, VIPS + draw_vips(chance, drawn)
+        timed_frames = list(Generator(chance, vips, pools, setup.port).frames(min(chunk, frames - begin)))
+        changes = draw_changes(chance, pools, timed_frames[-1][0])
+        replay = Replay(pathlib.Path(dataplane).resolve(), setup, pools, vips, changes)
+        name = f"chunk {number} of {len(timed_frames)} frames, {len(changes)} changes, {setup.name}"
         try:
             why = replay.difference(timed_frames)
-            why = why and why + "\n" + replay.report(timed_frames, directory / f"difference-{seed}-{number}.pcap")
+            why = why and why + "\n" + replay.report(timed_frames, directory / f"difference-{seed}-{number}")
         except RuntimeError as error:
             why = f"{error}"
         if not results.expect(not why, name, why or ""):

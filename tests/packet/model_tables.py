@@ -84,7 +84,6 @@ VIPS = [
     Vip("2001:db8:1::20", "tcp", 443, "moved-gue", tracking="all"),
     Vip("2001:db8:1::22", "tcp", 80, "moved-away", echo="healthy"), Vip("2001:db8:1::23", "tcp", 80, "moved-often"),
 ]
-ERAS = max(len(pool.past) for pool in POOLS.values())
 # As the real programs have them, where nothing was ever in force before.
 SETTLED_POOLS = {name: dataclasses.replace(pool, past=()) for name, pool in POOLS.items()}
 # Far enough apart for gaps in between (generated_flows.py), and from those of fragments.
@@ -162,13 +161,14 @@ def vip_toml(place, vip):
     return (f'[vip.v{place}]\naddress = "{vip.address}"\nport = {port}\npool = "{vip.pool}"\n'
             f'protocol = "{vip.protocol}"\n'
             f'unserved = "{vip.unserved}"\nno_backend = "{vip.no_backend}"\necho = "{vip.echo}"\n'
-            + ("" if vip.protocol == "udp" else f'tracking = "{vip.tracking}"\n'))
+            f'tracking = "{vip.tracking}"\n')
 
 
-def pools_of_era(age):
-    """As they were in the era so long before today, 1 and more; those without such an era are left out."""
-    return {name: dataclasses.replace(pool, backends=[Backend(*weighted) for weighted in pool.past[-age]])
-            for name, pool in POOLS.items() if len(pool.past) >= age}
+def pools_before(pools):
+    """As they were in each era before today, the oldest first; those without such an era are left out."""
+    for age in range(max(len(pool.past) for pool in pools.values()), 0, -1):
+        yield {name: dataclasses.replace(pool, backends=[Backend(*weighted) for weighted in pool.past[-age]])
+               for name, pool in pools.items() if len(pool.past) >= age}
 
 
 TIMEOUTS_TOML = f"""[flows]
@@ -179,8 +179,8 @@ datagram_timeout = "{TIMEOUTS.datagram}s"
 """
 
 
-def toml(setup, directory, pools=None):
-    """The configuration; its key goes into a file beside it. pools: others than POOLS, without VIPs."""
+def toml(setup, directory, pools, vips):
+    """The configuration; its key goes into a file beside it."""
     (directory / "key").write_text(SECRET.hex() + "\n")
     text = f"""schema = 1
 [dataplane]
@@ -199,5 +199,5 @@ state_dir = "{directory}"
 [health_check.none]
 type = "none"
 """
-    text += "".join(pool_toml(name, pool, directory) for name, pool in (pools or POOLS).items())
-    return text + "".join(vip_toml(place, vip) for place, vip in enumerate(VIPS if pools is None else ()))
+    text += "".join(pool_toml(name, pool, directory) for name, pool in pools.items())
+    return text + "".join(vip_toml(place, vip) for place, vip in enumerate(vips))

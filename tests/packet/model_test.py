@@ -11,7 +11,8 @@ With the control plane: both real programs, over pcap files.
                           guideway-controlplane ◄── guideway.toml
 
 With --replay: the data plane alone and offline, where time is that of the frames, so that fragments time out; in
-chunks, for millions of frames. On a difference it finds the frame, and writes it and its history to a pcap file.
+chunks, for millions of frames, while backends die and come back. On a difference it finds the frame, and writes it with
+its history and all that a replay of them needs to a directory.
 
 Usage: model_test.py DATAPLANE CONTROLPLANE [--frames N] [--seed N]
        model_test.py DATAPLANE --replay [--frames N] [--chunk N] [--seed N] [--differences DIRECTORY]
@@ -133,7 +134,7 @@ def run_programs(results, options, seed):
         directory = pathlib.Path(name)
         write_pcap(directory / "in.pcap", timed_frames)
         write_pcap(directory / "none.pcap", [])
-        (directory / "guideway.toml").write_text(toml(setup, directory))
+        (directory / "guideway.toml").write_text(toml(setup, directory, POOLS, VIPS))
         programs = Programs(directory, options.dataplane, options.controlplane)
         try:
             state, counters = programs.wait_until_received(len(timed_frames))

@@ -3,7 +3,8 @@
 Written from docs/packet_policy.md, docs/flow_hash.md, docs/tables.md and the RFCs alone, so that it is a second opinion
 on the data plane. It takes frames with their time of arrival, and keeps the data plane's counters.
 
-    tables   what is configured          parse      addresses, headers, what is wrong with them
+    pools    backends, owners of slots   ways       what is known of the way to a backend
+    tables   VIPs, one generation        parse      addresses, headers, what is wrong with them
     path     the decisions, in order     fragments  datagrams that come in pieces
     encap    outer headers, MTU          icmp       echo, and what errors quote
     wire     headers, checksums          answers    resets and errors of our own
@@ -11,6 +12,7 @@ on the data plane. It takes frames with their time of arrival, and keeps the dat
 """
 from .flows import Timeouts
 from .path import End, PacketPath
-from .tables import Backend, Pool, Port, QuicConfig, Tables, Vip
+from .pools import Backend, Pool, Port, QuicConfig
+from .tables import Tables, Vip
 
 __all__ = ["Backend", "End", "PacketPath", "Pool", "Port", "QuicConfig", "Tables", "Timeouts", "Vip"]

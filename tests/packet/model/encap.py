@@ -1,12 +1,11 @@
 """Outer headers, and what is too big for them: docs/packet_policy.md, sections 6 and 7."""
 import struct
 
-from .tables import ethernet
+from .ways import ethernet
 from .wire import (ETHER_IP, FRAGMENT, GRE, GUE_PORT, IP_BYTES_MAX, IPIP, IPV4_HEADER, IPV6, IPV6_MTU_MIN,
                    MORE_FRAGMENTS, UDP, checksum, fragment_header, ipv4_header, ipv6_header, segment_checksum)
 
 INNER_PROTOCOL = {4: IPIP, 6: IPV6}
-GENERATION = 1  # of the first tables that are ever in force
 HOPS_MAX = {4: 4, 6: 3}  # by the outer header's version
 SHIM_BYTES = {"ipip": 0, "gue": 12, "gue1": 8, "gre": 4}
 
@@ -15,15 +14,16 @@ def overhead_of(way):
     return 0 if way.encap == "l2dsr" else SHIM_BYTES[way.encap] + (20 if way.version == 4 else 40)
 
 
-def hop_list(way, hops):
+def hop_list(way, hops, generation):
     """The private data of a GUE header: docs/second_chance.md. hops: addresses as bytes."""
     if not hops:
         return b""
-    return struct.pack("!HBB", 0 if way.version == 4 else 1, 0, len(hops)) + b"".join(hops) + struct.pack("!I", GENERATION)
+    front = struct.pack("!HBB", 0 if way.version == 4 else 1, 0, len(hops))
+    return front + b"".join(hops) + struct.pack("!I", generation)
 
 
 def longest_list(way):
-    return len(hop_list(way, [way.destination] * HOPS_MAX[way.version]))
+    return len(hop_list(way, [way.destination] * HOPS_MAX[way.version], 0))
 
 
 class Outer:

@@ -1,5 +1,5 @@
 """What is remembered of flows, and which backend they go to: docs/packet_policy.md, section 11. How much memory there is
-for them is not part of the model: whoever uses it stays below the limits. All backends are alive and reachable."""
+for them is not part of the model: whoever uses it stays below the limits."""
 import dataclasses
 import enum
 
@@ -24,7 +24,7 @@ class State(enum.Enum):
 
 @dataclasses.dataclass
 class Timeouts:
-    """In seconds. A flow is silent for whole seconds: those that began since the first packet of all."""
+    """In seconds. A flow is silent for whole seconds: those that the clock began since its last packet."""
     probation: int = 30
     established: int = 7500
     closing: int = 240
@@ -71,14 +71,7 @@ class Flows:
 
     def __init__(self, counters, timeouts):
         self.counters, self.timeouts, self.known = counters, timeouts, {}
-        self.start_us = None
-
-    def tick(self, now):
-        """With every packet, and first of all: the clock of flows starts with the first one."""
-        now_us = round(now * 1e6)
-        if self.start_us is None:
-            self.start_us = now_us
-        self.now_s = (now_us - self.start_us) // 10**6
+        self.now_s = 0
 
     def choose(self, key, sign, service, slot):
         """The backend's position in its pool; None if there is none."""
@@ -86,10 +79,12 @@ class Flows:
         if service.vip.tracking == "none":
             return owner
         flow, begins = self.find(key), sign in (Sign.OPENS, Sign.DATAGRAM)
-        if flow and begins and flow.state == State.CLOSING:
+        is_lost = flow is not None and not service.can_take(flow.backend)
+        if flow and begins and (flow.state == State.CLOSING or is_lost):
             self.forget(key)
             flow = None
-        is_kept = flow is not None or not begins
+        if flow and is_lost:
+            return owner
         if flow:
             backend = flow.backend
             if sign != Sign.BYSTANDER:
@@ -99,7 +94,7 @@ class Flows:
             is_remembered = service.vip.tracking == "all" or service.is_unsettled(slot)
             if is_remembered and sign != Sign.BYSTANDER and backend is not None:
                 self.remember(key, Flow(backend, state_after(sign, None), self.now_s))
-        if is_kept and backend != owner:
+        if (flow or not begins) and backend != owner:
             self.counters["kept_flow_packets"] += 1
         return backend
 

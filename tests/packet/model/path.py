@@ -10,7 +10,7 @@ from .encap import HOPS_MAX, Outer, frames_when_too_big, hop_list, is_answered_w
 from .flows import Flows, Sign, sign_of
 from .fragments import Datagrams, is_of_flow, is_tiny, problem_of_length
 from .parse import is_bad_source, parse, problem_of
-from .tables import mac_bytes
+from .ways import mac_bytes
 from .wire import (ACK, GRE, GUE_PORT, ICMP4, ICMP6, ICMP_BYTES, IPIP, IPV6, IPV6_MTU_MIN, RST, SYN, TCP, TCP_BYTES,
                    UDP, UDP_BYTES)
 
@@ -24,22 +24,23 @@ ICMP_OF = {4: ICMP4, 6: ICMP6}
 
 class PacketPath:
     """One worker. answers_echo, answers_errors: whether the limits of answers let any pass. timeouts: of flows; None:
-    none is ever silent for too long."""
+    none is ever silent for too long. later: tables that come into force, (microseconds since the first frame, tables)
+    each."""
 
-    def __init__(self, secret, tables, answers_echo=True, answers_errors=True, timeouts=None):
+    def __init__(self, secret, tables, answers_echo=True, answers_errors=True, timeouts=None, later=()):
         self.hash, self.tables, self.port_mac = FlowHash(secret).of_bytes, tables, mac_bytes(tables.port.mac)
         self.answers_echo, self.answers_errors = answers_echo, answers_errors
         self.counters = collections.Counter()
         self.datagrams, self.flows = Datagrams(), Flows(self.counters, timeouts)
         self.identification, self.number = 0, 0
-        self.ends = []
+        self.ends, self.start_us, self.later = [], None, collections.deque(later)
 
     def __call__(self, frame, now=0.0):
         """What ends when this frame comes in: mostly it, but also others that waited."""
         self.ends, self.is_late = [], False
         self.counters["rx_packets"] += 1
         self.counters["rx_bytes"] += len(frame)
-        self.flows.tick(now)
+        self.tick(round(now * 1e6))
         self.expire(now)
         packet = parse(frame)
         holders = packet and self.tables.holders_of(packet.version, packet.destination)
@@ -51,6 +52,13 @@ class PacketPath:
             self.to_a_vip(packet, holders, now)
         self.number += 1
         return self.ends
+
+    def tick(self, now_us):
+        if self.start_us is None:
+            self.start_us = now_us
+        while self.later and self.later[0][0] <= now_us - self.start_us:
+            self.tables = self.later.popleft()[1]
+        self.flows.now_s = now_us // 10**6
 
     def finish(self):
         """What ends when nothing more comes."""
@@ -197,7 +205,7 @@ class PacketPath:
     @staticmethod
     def hops(service, slot, backend):
         owner = service.owner_of(slot)
-        others = [*service.past.get(slot, ()), owner][::-1]
+        others = [*service.past_of(slot), owner][::-1]
         if not service.is_unsettled(slot) and backend == owner:
             return None
         way = service.ways[backend]
@@ -210,7 +218,7 @@ class PacketPath:
         route = service.quic.route(packet.segment()[UDP_BYTES:])
         if route == NEW_FLOW:
             return way_of_hash, None
-        way = service.ways_by_server_id.get(route)
+        way = service.way_of_server(route)
         return (way, "quic_by_server_id") if way else (way_of_hash, "quic_unknown_id")
 
     def no_backend(self, packet, service, protocol):
@@ -228,7 +236,7 @@ class PacketPath:
     def forward(self, packet, way, entropy, counter=None, hops=None):
         if self.is_returned(packet):
             return self.drop(packet, "returned")
-        outer = Outer(way, packet.version, packet.traffic_class(), entropy, hop_list(way, hops))
+        outer = Outer(way, packet.version, packet.traffic_class(), entropy, hop_list(way, hops, self.tables.generation))
         overhead = overhead_of(way)
         if overhead + len(outer.hops) + len(packet.data) <= way.mtu:
             frames = [outer.frame(packet.data)]
@@ -295,7 +303,7 @@ class PacketPath:
         if not icmp.is_checksum_right(packet):
             return self.drop(packet, "icmp_bad_checksum")
         policy = holders[0].vip.echo
-        is_unanswered = policy == "drop" or policy == "healthy" and not any(holder.slots for holder in holders)
+        is_unanswered = policy == "drop" or policy == "healthy" and not any(holder.is_usable() for holder in holders)
         if is_unanswered or packet.is_to_group():
             return self.drop(packet, "echo_refused")
         if not self.answers_echo:

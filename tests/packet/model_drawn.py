@@ -1,0 +1,47 @@
+"""Pools and VIPs that are drawn, beside the fixed ones of model_tables.py: with many owners of each slot, lately and now."""
+from model import Backend, Pool, Vip
+
+COUNT = 4
+SLOTS = 251
+BACKENDS_MAX, ERAS_MAX = 8, 8
+WEIGHTS = (0, 0, 1, 1, 1, 2, 5)
+
+
+def draw_pools(random):
+    """By name."""
+    return {f"drawn-{number}": Drawn(random, number).pool() for number in range(COUNT)}
+
+
+class Drawn:
+    def __init__(self, random, number):
+        self.random, self.number = random, number
+
+    def address(self, place):
+        """Where a pool is of both families, not all backends can be hops of each other."""
+        if self.random.random() < self.share_of_ipv6:
+            return f"2001:db8:20:{self.number}::{place + 1:x}"
+        return f"10.20.{self.number}.{place + 1}"
+
+    def pool(self):
+        self.share_of_ipv6 = self.random.choice((0, 0, 0.3, 1))
+        addresses = [self.address(place) for place in range(self.random.randint(2, BACKENDS_MAX + 1))]
+        backends = [Backend(address, self.random.choice(WEIGHTS), self.random.choice((0, 0, 1300, 1400)))
+                    for address in addresses[:-1]]  # the last one is gone
+        has_second_chance = self.random.random() < 0.7
+        encap = "gue" if has_second_chance else self.random.choice(("gue", "ipip", "gre"))
+        return Pool(encap, SLOTS, backends, second_chance=has_second_chance, past=tuple(self.eras(addresses)))
+
+    def eras(self, addresses):
+        """Of each two or three backends: so they differ much."""
+        for _ in range(self.random.randint(0, ERAS_MAX)):
+            owners = self.random.sample(addresses, min(len(addresses), self.random.choice((1, 2, 2, 3))))
+            yield tuple((address, self.random.choice((1, 1, 3))) for address in owners)
+
+
+def draw_vips(random, pools):
+    """Of the pools that draw_pools() gave."""
+    return [Vip(f"{prefix}{50 + number}", protocol, port, name, tracking=tracking,
+                no_backend=random.choice(("drop", "reject")))
+            for number, name in enumerate(pools) for prefix in ("203.0.113.", "2001:db8:1::")
+            for protocol, port, tracking in (("tcp", 80, "moved"), ("tcp", 443, random.choice(("moved", "all", "none"))),
+                                             ("udp", 53, random.choice(("all", "all", "none"))))]
