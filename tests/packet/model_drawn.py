@@ -5,16 +5,21 @@ COUNT = 4
 SLOTS = 251
 BACKENDS_MAX, ERAS_MAX = 8, 8
 WEIGHTS = (0, 0, 1, 1, 1, 2, 5)
+SCHEDULERS = ("maglev", "maglev", "source-hash", "round-robin")
+STATEFUL = ("round-robin", "least-connections")
+SOURCE_BITS = {4: (1, 8, 9, 24, 31, 32), 6: (1, 32, 33, 64, 127, 128)}
 
 
-def draw_pools(random):
-    """By name."""
-    return {f"drawn-{number}": Drawn(random, number).pool() for number in range(COUNT)}
+def draw_pools(random, has_timeouts):
+    """By name. has_timeouts: that flows may be silent for too long within a run. When those are swept is not part of the
+    model, so then nobody may ask how many flows there are."""
+    schedulers = SCHEDULERS + (() if has_timeouts else ("least-connections",))
+    return {f"drawn-{number}": Drawn(random, number, schedulers).pool() for number in range(COUNT)}
 
 
 class Drawn:
-    def __init__(self, random, number):
-        self.random, self.number = random, number
+    def __init__(self, random, number, schedulers):
+        self.random, self.number, self.schedulers = random, number, schedulers
 
     def address(self, place):
         """Where a pool is of both families, not all backends can be hops of each other."""
@@ -29,7 +34,9 @@ class Drawn:
                     for address in addresses[:-1]]  # the last one is gone
         has_second_chance = self.random.random() < 0.7
         encap = "gue" if has_second_chance else self.random.choice(("gue", "ipip", "gre"))
-        return Pool(encap, SLOTS, backends, second_chance=has_second_chance, past=tuple(self.eras(addresses)))
+        bits = {version: self.random.choice(choices) for version, choices in SOURCE_BITS.items()}
+        return Pool(encap, SLOTS, backends, second_chance=has_second_chance, past=tuple(self.eras(addresses)),
+                    scheduler=self.random.choice(self.schedulers), source_bits=bits)
 
     def eras(self, addresses):
         """Of each two or three backends: so they differ much."""
@@ -40,8 +47,8 @@ class Drawn:
 
 def draw_vips(random, pools):
     """Of the pools that draw_pools() gave."""
-    return [Vip(f"{prefix}{50 + number}", protocol, port, name, tracking=tracking,
-                no_backend=random.choice(("drop", "reject")))
-            for number, name in enumerate(pools) for prefix in ("203.0.113.", "2001:db8:1::")
-            for protocol, port, tracking in (("tcp", 80, "moved"), ("tcp", 443, random.choice(("moved", "all", "none"))),
-                                             ("udp", 53, random.choice(("all", "all", "none"))))]
+    return [Vip(f"{prefix}{50 + number}", protocol, port, name, no_backend=random.choice(("drop", "reject")),
+                tracking="all" if pool.scheduler in STATEFUL else random.choice(tracking))
+            for number, (name, pool) in enumerate(pools.items()) for prefix in ("203.0.113.", "2001:db8:1::")
+            for protocol, port, tracking in (("tcp", 80, ("moved",)), ("tcp", 443, ("moved", "all", "none")),
+                                             ("udp", 53, ("all", "all", "none")))]

@@ -12,7 +12,7 @@ from model import Tables
 from model_changes import changes_text, draw_changes, tables_later
 from model_compare import Expected, Outcome, changes_of, history, shown
 from model_drawn import draw_pools, draw_vips
-from model_tables import POOLS, SETUPS, TIMEOUTS, TIMEOUTS_TOML, VIPS, pools_before, toml
+from model_tables import POOLS, SETUPS, TIMEOUTS, VIPS, pools_before, timeouts_toml, toml
 from pcap_file import read_pcap, write_pcap
 
 REPLAY_TIMEOUT_S = 300
@@ -28,10 +28,10 @@ def with_quiet_end(timed_frames):
 
 
 class Replay:
-    """What frames are replayed with. changes: of backends, meanwhile."""
+    """What frames are replayed with. changes: of backends, meanwhile. timeouts: of flows; None: longer than it takes."""
 
-    def __init__(self, dataplane, setup, pools, vips, changes):
-        self.dataplane, self.setup, self.changes = dataplane, setup, changes
+    def __init__(self, dataplane, setup, pools, vips, changes, timeouts):
+        self.dataplane, self.setup, self.changes, self.timeouts = dataplane, setup, changes, timeouts
         self.tables = Tables(pools, vips, setup.port)
         self.later = tables_later(self.tables, changes)
 
@@ -48,7 +48,7 @@ class Replay:
     def prepare(self, directory, timed_frames):
         """Writes what a replay needs; the command that runs it there."""
         (directory / "guideway.toml").write_text(
-            toml(self.setup, directory, self.tables.pools, self.tables.vips) + TIMEOUTS_TOML)
+            toml(self.setup, directory, self.tables.pools, self.tables.vips) + timeouts_toml(self.timeouts))
         (directory / "changes.txt").write_text(changes_text(self.changes))
         write_pcap(directory / "in.pcap", timed_frames)
         return [self.dataplane, "--replay", "in.pcap", "out.pcap", "--config", "guideway.toml", "--kernel",
@@ -91,7 +91,7 @@ class Replay:
         return text + f"replay its history in {directory}: {command} --explain\n"
 
     def expected(self, frames):
-        return Expected(self.tables, self.setup, frames, TIMEOUTS, self.later)
+        return Expected(self.tables, self.setup, frames, self.timeouts, self.later)
 
     def expected_outcome(self, frames):
         expected = self.expected(frames)
@@ -114,11 +114,12 @@ def run(results, dataplane, frames, chunk, seed, directory):
     """Chunks of frames, each with the next setup, and with a seed, pools and changes of its own."""
     for number, begin in enumerate(range(0, frames, chunk)):
         setup, chance = SETUPS[number % len(SETUPS)], random.Random(f"{seed} {number}")
-        drawn = draw_pools(chance)
+        timeouts = chance.choice((TIMEOUTS, None))
+        drawn = draw_pools(chance, timeouts is not None)
         pools, vips = {**POOLS, **drawn}, VIPS + draw_vips(chance, drawn)
         timed_frames = list(Generator(chance, vips, pools, setup.port).frames(min(chunk, frames - begin)))
         changes = draw_changes(chance, pools, timed_frames[-1][0])
-        replay = Replay(pathlib.Path(dataplane).resolve(), setup, pools, vips, changes)
+        replay = Replay(pathlib.Path(dataplane).resolve(), setup, pools, vips, changes, timeouts)
         name = f"chunk {number} of {len(timed_frames)} frames, {len(changes)} changes, {setup.name}"
         try:
             why = replay.difference(timed_frames)

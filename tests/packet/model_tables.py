@@ -33,6 +33,12 @@ POOLS = {
     "quic-katran": Pool("ipip", 251, [Backend("10.6.1.1", 1, server_ids=(1, 0x12345678)),
                                       Backend("10.6.1.2", 1, 1300, server_ids=(65535,))], quic="katran"),
     "drained": Pool("ipip", 251, [Backend("10.3.0.1", 0)]),
+    "turns": Pool("ipip", 251, [Backend("10.7.0.1", 1), Backend("2001:db8:2::7", 3), Backend("10.7.0.2", 0)],
+                  scheduler="round-robin", past=((("10.7.0.2", 1), ("10.7.0.1", 1)),)),
+    "turns-gue": Pool("gue", 1021, [Backend("10.7.1.1", 1), Backend("10.7.1.2", 3), Backend("10.7.1.3", 1)],
+                      scheduler="round-robin", second_chance=True, past=((("10.7.1.1", 1),),)),
+    "by-source": Pool("gre", 1021, [Backend("10.7.2.1", 2), Backend("2001:db8:2::17", 3)], scheduler="source-hash",
+                      source_bits={4: 24, 6: 64}),
     # Slots that moved: of two backends that share them in new proportions, one that is drained and one that is gone.
     "moved-gue": Pool("gue", 251, [Backend("10.8.0.1", 1, 1400), Backend("10.8.0.2", 2), Backend("2001:db8:2::8", 1),
                                    Backend("10.8.0.3", 0)], second_chance=True,
@@ -74,6 +80,9 @@ VIPS = [
     Vip("2001:db8:4:5::/64", "udp", 53, "ipip-inner", unserved="kernel"),
     Vip("2001:db8:4:5::7", "tcp", 443, "gue-short", unserved="reject"),
     Vip("2001:db8:4:5::7", "udp", 0, "gre-inner", unserved="reject"),
+    Vip("203.0.113.17", "tcp", 80, "turns", tracking="all"), Vip("203.0.113.17", "udp", 53, "turns-gue"),
+    Vip("2001:db8:1::17", "tcp", 80, "turns-gue", tracking="all"), Vip("2001:db8:1::17", "udp", 53, "turns"),
+    Vip("203.0.113.18", "tcp", 0, "by-source"), Vip("2001:db8:1::18", "udp", 0, "by-source", tracking="none"),
     Vip("203.0.113.20", "tcp", 80, "moved-gue"), Vip("203.0.113.20", "udp", 53, "moved-gue"),
     Vip("203.0.113.20", "tcp", 443, "moved-ipip", tracking="all"),
     Vip("203.0.113.20", "tcp", 25, "moved-gue", tracking="none"),
@@ -88,6 +97,7 @@ VIPS = [
 SETTLED_POOLS = {name: dataclasses.replace(pool, past=()) for name, pool in POOLS.items()}
 # Far enough apart for gaps in between (generated_flows.py), and from those of fragments.
 TIMEOUTS = Timeouts(probation=2, established=8, closing=6, datagram=3)
+LONG_S = 3600
 
 PORTS = {
     "plain": Port(PORT_MAC, NEXT_HOP_MAC, SOURCES, 1500),
@@ -142,6 +152,13 @@ def quic_toml(name, quic, directory):
     return f'[pool.{name}.quic]\nlayout = "quic-lb"\nconfigs = [{", ".join(configs)}]\n'
 
 
+def scheduler_toml(pool):
+    text = f'scheduler = "{pool.scheduler}"\n'
+    if pool.scheduler == "source-hash":
+        text += "".join(f"source_bits_ipv{version} = {bits}\n" for version, bits in pool.source_bits.items())
+    return text
+
+
 def pool_toml(name, pool, directory):
     backends = []
     for place, backend in enumerate(pool.backends):
@@ -151,6 +168,7 @@ def pool_toml(name, pool, directory):
     dscp = '"copy"' if pool.dscp == "copy" else pool.dscp
     chance = "second_chance = true\n" if pool.second_chance else ""
     return (f'[pool.{name}]\nencap = "{pool.encap}"\nslots = {pool.slots}\ndscp = {dscp}\n{chance}'
+            + scheduler_toml(pool) +
             f'oversize = "{pool.oversize}"\n'
             f'health_check = "none"\nbackends = [{", ".join(backends)}]\n'
             + (quic_toml(name, pool.quic, directory) if pool.quic else ""))
@@ -171,11 +189,14 @@ def pools_before(pools):
                for name, pool in pools.items() if len(pool.past) >= age}
 
 
-TIMEOUTS_TOML = f"""[flows]
-probation_timeout = "{TIMEOUTS.probation}s"
-idle_timeout = "{TIMEOUTS.established}s"
-closing_timeout = "{TIMEOUTS.closing}s"
-datagram_timeout = "{TIMEOUTS.datagram}s"
+def timeouts_toml(timeouts):
+    """timeouts: None for those that are longer than a run."""
+    of = timeouts or Timeouts(*[LONG_S] * 4)
+    return f"""[flows]
+probation_timeout = "{of.probation}s"
+idle_timeout = "{of.established}s"
+closing_timeout = "{of.closing}s"
+datagram_timeout = "{of.datagram}s"
 """
 
 

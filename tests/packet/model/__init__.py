@@ -8,7 +8,7 @@ on the data plane. It takes frames with their time of arrival, and keeps the dat
     path     the decisions, in order     fragments  datagrams that come in pieces
     encap    outer headers, MTU          icmp       echo, and what errors quote
     wire     headers, checksums          answers    resets and errors of our own
-    flows    what is remembered of flows
+    flows    what is remembered of flows schedule   slots, and backends of new flows
 """
 from .flows import Timeouts
 from .path import End, PacketPath

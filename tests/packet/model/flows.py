@@ -3,6 +3,7 @@ for them is not part of the model: whoever uses it stays below the limits."""
 import dataclasses
 import enum
 
+from .schedule import Scheduler
 from .wire import ACK, FIN, RST, SYN, TCP
 
 
@@ -36,6 +37,7 @@ class Timeouts:
 
 @dataclasses.dataclass
 class Flow:
+    pool: str
     backend: int
     state: State
     seen_s: int
@@ -71,7 +73,7 @@ class Flows:
 
     def __init__(self, counters, timeouts):
         self.counters, self.timeouts, self.known = counters, timeouts, {}
-        self.now_s = 0
+        self.now_s, self.scheduler = 0, Scheduler()
 
     def choose(self, key, sign, service, slot):
         """The backend's position in its pool; None if there is none."""
@@ -90,10 +92,10 @@ class Flows:
             if sign != Sign.BYSTANDER:
                 flow.state, flow.seen_s = state_after(sign, flow.state), self.now_s
         else:
-            backend = owner if begins else service.oldest_owner_of(slot)
+            backend = self.scheduler.backend_of_new(service, slot) if begins else service.oldest_owner_of(slot)
             is_remembered = service.vip.tracking == "all" or service.is_unsettled(slot)
             if is_remembered and sign != Sign.BYSTANDER and backend is not None:
-                self.remember(key, Flow(backend, state_after(sign, None), self.now_s))
+                self.remember(key, Flow(service.vip.pool, backend, state_after(sign, None), self.now_s))
         if (flow or not begins) and backend != owner:
             self.counters["kept_flow_packets"] += 1
         return backend
@@ -110,10 +112,12 @@ class Flows:
         self.known[key] = flow
         self.counters["flows_remembered"] += 1
         self.counters["flows"] += 1
+        self.scheduler.flows[flow.pool, flow.backend] += 1
 
     def forget(self, key):
-        del self.known[key]
+        flow = self.known.pop(key)
         self.counters["flows"] -= 1
+        self.scheduler.flows[flow.pool, flow.backend] -= 1
 
     def finish(self):
         """All fall silent."""

@@ -2,7 +2,7 @@
 import collections
 import struct
 
-from flow_hash_model import FlowHash, entropy_of, slot_of
+from flow_hash_model import FlowHash, entropy_of
 from quic_model import NEW_FLOW
 
 from . import answers, icmp
@@ -10,6 +10,7 @@ from .encap import HOPS_MAX, Outer, frames_when_too_big, hop_list, is_answered_w
 from .flows import Flows, Sign, sign_of
 from .fragments import Datagrams, is_of_flow, is_tiny, problem_of_length
 from .parse import is_bad_source, parse, problem_of
+from .schedule import slot_of_flow
 from .ways import mac_bytes
 from .wire import (ACK, GRE, GUE_PORT, ICMP4, ICMP6, ICMP_BYTES, IPIP, IPV6, IPV6_MTU_MIN, RST, SYN, TCP, TCP_BYTES,
                    UDP, UDP_BYTES)
@@ -195,7 +196,7 @@ class PacketPath:
         """The way to the flow's backend, or None; the flow's hash; the addresses of its hops, or None if it is to have no
         list of them."""
         value = self.hash(*flow)
-        slot = slot_of(value, service.pool.slots)
+        slot = slot_of_flow(service.pool, flow, value, self.hash)
         backend = self.flows.choose(flow, sign, service, slot)
         if backend is None:
             return None, value, None

@@ -63,6 +63,8 @@ class Pool:
     oversize: str = "fragment"
     quic: object = None  # "katran" or a list of QuicConfig
     second_chance: bool = False
+    scheduler: str = "maglev"  # source-hash, round-robin, least-connections
+    source_bits: dict = dataclasses.field(default_factory=lambda: {4: 32, 6: 128})  # by IP version, for source-hash
     past: tuple = ()  # the eras before, the oldest first: (address, weight) of each backend
 
     def weights(self):
