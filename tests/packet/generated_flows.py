@@ -45,6 +45,8 @@ class Connections:
         if self.random.random() < 0.1 and self.generator.has_room_for_datagrams():
             return self.generator.datagrams.begin_whole(target)
         payload = bytes(self.random.choice((0, 1, 100, max(0, self.random.choice(self.generator.sizes) - 60))))
+        if target.quic_pool:
+            payload = self.generator.quic.payload_of_flow(target.quic_pool)
         ports = (target.client_port, target.port)
         if target.protocol == UDP:
             segment = frames.udp(target.source, target.address, ports, payload)

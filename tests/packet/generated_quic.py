@@ -3,6 +3,7 @@ from model.pools import server_id_bytes
 from quic_model import katran_connection_id, quic_lb_connection_id
 
 VERSIONS = (b"\0\0\0\1", b"\x6b\x33\x43\xcf")
+NEW_KINDS = {VERSIONS[0]: (0, 1), VERSIONS[1]: (1, 2)}  # Initial and 0-RTT, by version
 OTHER_VERSIONS = (bytes(4), b"\xff\0\0\x1d", b"\x0a\x0a\x0a\x0a", b"\0\0\0\2")
 
 
@@ -22,6 +23,17 @@ class Quic:
             packet = self.random.randbytes(self.random.randint(0, 30))
         packet += self.random.randbytes(self.random.choice((0, 1, 16, 60, 1200)))
         return packet[:self.random.randint(0, 24)] if self.random.random() < 0.08 else packet
+
+    def payload_of_flow(self, pool):
+        """Mostly one that goes by its flow: it begins it, or its connection ID names nobody."""
+        chance = self.random.random()
+        if chance < 0.4:
+            version = self.random.choice(VERSIONS + OTHER_VERSIONS[:2])
+            kind = self.random.choice(NEW_KINDS.get(version, (0, 1, 2, 3)))
+            return bytes([0xC0 | kind << 4]) + version + b"\x08" + self.random.randbytes(8) + bytes(30)
+        if chance < 0.7:
+            return bytes([0x40]) + self.random.choice((b"", b"\xe0", bytes(20)))
+        return self.payload(pool)
 
     def long_header(self, connection_id):
         version = self.random.choice(VERSIONS if self.random.random() < 0.85 else OTHER_VERSIONS)

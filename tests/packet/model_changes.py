@@ -16,7 +16,7 @@ class Change:
 
 
 def may_change(pool):
-    return pool.slots <= SLOTS_MAX and pool.quic is None
+    return pool.slots <= SLOTS_MAX
 
 
 def draw_changes(random, pools, seconds):

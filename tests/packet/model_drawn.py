@@ -1,5 +1,7 @@
 """Pools and VIPs that are drawn, beside the fixed ones of model_tables.py: with many owners of each slot, lately and now."""
-from model import Backend, Pool, Vip
+import dataclasses
+
+from model import Backend, Pool, QuicConfig, Vip
 
 COUNT = 4
 SLOTS = 251
@@ -7,6 +9,8 @@ BACKENDS_MAX, ERAS_MAX = 8, 8
 WEIGHTS = (0, 0, 1, 1, 1, 2, 5)
 SCHEDULERS = ("maglev", "maglev", "source-hash", "round-robin")
 STATEFUL = ("round-robin", "least-connections")
+QUIC_CONFIGS = (QuicConfig(0, 1, 4), QuicConfig(2, 4, 12, "8f95f09245765f80256934e50c66207f"),
+                QuicConfig(5, 2, 5, "fdf726a9893ec05c0632d3956680baf0"))
 SOURCE_BITS = {4: (1, 8, 9, 24, 31, 32), 6: (1, 32, 33, 64, 127, 128)}
 
 
@@ -35,8 +39,18 @@ class Drawn:
         has_second_chance = self.random.random() < 0.7
         encap = "gue" if has_second_chance else self.random.choice(("gue", "ipip", "gre"))
         bits = {version: self.random.choice(choices) for version, choices in SOURCE_BITS.items()}
-        return Pool(encap, SLOTS, backends, second_chance=has_second_chance, past=tuple(self.eras(addresses)),
-                    scheduler=self.random.choice(self.schedulers), source_bits=bits)
+        return self.with_quic(Pool(encap, SLOTS, backends, second_chance=has_second_chance,
+                                   past=tuple(self.eras(addresses)), scheduler=self.random.choice(self.schedulers),
+                                   source_bits=bits))
+
+    def with_quic(self, pool):
+        """Half of the pools read connection IDs."""
+        quic = self.random.choice((None, None, "katran", list(self.random.sample(QUIC_CONFIGS, 2))))
+        for place, backend in enumerate(pool.backends if quic else ()):
+            sizes = sorted({config.server_id_bytes for config in quic}) if quic != "katran" else ()
+            ids = tuple(f"{7 * place + 1:0{2 * size}x}" for size in sizes) or (place + 1,)
+            pool.backends[place] = dataclasses.replace(backend, server_ids=ids)
+        return dataclasses.replace(pool, quic=quic)
 
     def eras(self, addresses):
         """Of each two or three backends: so they differ much."""
@@ -51,4 +65,6 @@ def draw_vips(random, pools):
                 tracking="all" if pool.scheduler in STATEFUL else random.choice(tracking))
             for number, (name, pool) in enumerate(pools.items()) for prefix in ("203.0.113.", "2001:db8:1::")
             for protocol, port, tracking in (("tcp", 80, ("moved",)), ("tcp", 443, ("moved", "all", "none")),
-                                             ("udp", 53, ("all", "all", "none")))]
+                                             ("udp", 53, ("all", "all", "none")),
+                                             ("quic", 443, ("moved", "moved", "all", "none")))
+            if pool.quic or protocol != "quic"]

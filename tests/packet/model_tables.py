@@ -32,6 +32,9 @@ POOLS = {
                           QuicConfig(6, 4, 5, "fdf726a9893ec05c0632d3956680baf0"), QuicConfig(3, 4, 4)]),
     "quic-katran": Pool("ipip", 251, [Backend("10.6.1.1", 1, server_ids=(1, 0x12345678)),
                                       Backend("10.6.1.2", 1, 1300, server_ids=(65535,))], quic="katran"),
+    "quic-moved": Pool("gue", 251, [Backend("10.6.2.1", 1, server_ids=("01",)), Backend("10.6.2.2", 0, server_ids=("02",)),
+                                    Backend("2001:db8:2::26", 1, server_ids=("03",))], quic=[QuicConfig(1, 1, 4)],
+                       second_chance=True, past=((("10.6.2.2", 1), ("10.6.2.1", 1)),)),
     "drained": Pool("ipip", 251, [Backend("10.3.0.1", 0)]),
     "turns": Pool("ipip", 251, [Backend("10.7.0.1", 1), Backend("2001:db8:2::7", 3), Backend("10.7.0.2", 0)],
                   scheduler="round-robin", past=((("10.7.0.2", 1), ("10.7.0.1", 1)),)),
@@ -69,7 +72,8 @@ VIPS = [
     Vip("198.18.4.7", "tcp", 443, "gue-short"), Vip("198.18.4.7", "udp", 0, "gue-short"),
     Vip("203.0.113.15", "quic", 443, "quic-lb", unserved="reject"),
     Vip("203.0.113.16", "quic", 0, "quic-katran"), Vip("2001:db8:1::15", "quic", 443, "quic-lb"),
-    Vip("2001:db8:1::16", "quic", 443, "quic-katran"),
+    Vip("2001:db8:1::16", "quic", 443, "quic-katran"), Vip("203.0.113.19", "quic", 443, "quic-moved"),
+    Vip("2001:db8:1::19", "quic", 443, "quic-moved", tracking="all"),
     Vip("2001:db8:1::10", "tcp", 80, "gue-mixed"), Vip("2001:db8:1::10", "udp", 53, "ipip-mixed"),
     Vip("2001:db8:1::11", "tcp", 443, "gue1-mixed", unserved="kernel", echo="healthy"),
     Vip("2001:db8:1::12", "tcp", 80, "drained", unserved="reject", no_backend="reject", echo="healthy"),
@@ -185,7 +189,7 @@ def vip_toml(place, vip):
 def pools_before(pools):
     """As they were in each era before today, the oldest first; those without such an era are left out."""
     for age in range(max(len(pool.past) for pool in pools.values()), 0, -1):
-        yield {name: dataclasses.replace(pool, backends=[Backend(*weighted) for weighted in pool.past[-age]])
+        yield {name: dataclasses.replace(pool, backends=[Backend(*weighted) for weighted in pool.past[-age]], quic=None)
                for name, pool in pools.items() if len(pool.past) >= age}
 
 

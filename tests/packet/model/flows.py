@@ -3,8 +3,10 @@ for them is not part of the model: whoever uses it stays below the limits."""
 import dataclasses
 import enum
 
+from quic_model import NEW_FLOW, QuicModel
+
 from .schedule import Scheduler
-from .wire import ACK, FIN, RST, SYN, TCP
+from .wire import ACK, FIN, RST, SYN, TCP, UDP_BYTES
 
 
 class Sign(enum.Enum):
@@ -49,14 +51,20 @@ def sign_of_tcp(flags):
     return Sign.OPENS if flags & (SYN | ACK) == SYN else Sign.GOES_ON
 
 
-def sign_of(packet, protocol, is_quic):
+def sign_of(packet, protocol, vip):
     """Of a packet that is of the flow itself."""
     if packet.fragment and packet.fragment.offset:
         return Sign.BYSTANDER
     if protocol == TCP:
         return sign_of_tcp(packet.segment()[13])
-    # No QUIC service here has slots that moved: what its packets say about their flow makes no difference.
-    return Sign.GOES_ON if is_quic else Sign.DATAGRAM
+    if vip.protocol != "quic" or vip.tracking == "all":
+        return Sign.DATAGRAM
+    return Sign.OPENS if begins_quic(packet.segment()[UDP_BYTES:]) else Sign.GOES_ON
+
+
+def begins_quic(payload):
+    """Initial, 0-RTT or a version that nobody knows: what connection IDs look like makes no difference."""
+    return QuicModel({}).route(payload) == NEW_FLOW
 
 
 def state_after(sign, before):

@@ -181,13 +181,16 @@ class PacketPath:
         return self.drop(packet, reason)
 
     def serve(self, packet, service, flow):
-        sign = sign_of(packet, flow[0], service.vip.protocol == "quic")
-        way, value, hops = self.choose(service, sign, (packet.source, packet.destination, *flow[1:], flow[0]))
+        key, counter = (packet.source, packet.destination, *flow[1:], flow[0]), None
+        if packet.fragment:
+            counter = "fragments_forwarded"
+        elif service.quic:
+            way, counter = self.quic(packet, service)
+            if way:
+                return self.forward(packet, way, entropy_of(self.hash(*key)), counter)
+        way, value, hops = self.choose(service, sign_of(packet, flow[0], service.vip), key)
         if not way:
             return self.no_backend(packet, service, flow[0])
-        counter = "fragments_forwarded" if packet.fragment else None
-        if service.quic and not packet.fragment:
-            way, counter = self.quic(packet, service, way)
         return self.forward(packet, way, entropy_of(value), counter, hops)
 
     # Sections 11 and 12.
@@ -214,13 +217,13 @@ class PacketPath:
         return [other.destination for other in ways if other.version == way.version][:HOPS_MAX[way.version]]
 
     @staticmethod
-    def quic(packet, service, way_of_hash):
-        """Section 9: the way, and the counter that it is one of."""
+    def quic(packet, service):
+        """Section 9: the way that a server ID names or None, and the counter that the packet is one of."""
         route = service.quic.route(packet.segment()[UDP_BYTES:])
         if route == NEW_FLOW:
-            return way_of_hash, None
+            return None, None
         way = service.way_of_server(route)
-        return (way, "quic_by_server_id") if way else (way_of_hash, "quic_unknown_id")
+        return way, "quic_by_server_id" if way else "quic_unknown_id"
 
     def no_backend(self, packet, service, protocol):
         make_answer = None
