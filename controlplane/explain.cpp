@@ -20,13 +20,6 @@ std::uint64_t hash_of(const TablesView& view, const Flow& flow) {
   return flow_hash(view.hash_keys, FlowKey6{flow.source.bytes, flow.destination.bytes, ports, flow.protocol});
 }
 
-// What chooses the slot: docs/packet_policy.md, section 11.
-std::uint64_t slot_hash(const TablesView& view, const PoolView& pool, const Flow& flow, std::uint64_t hash) {
-  if (pool.scheduler != Scheduler::source_hash) return hash;
-  return flow.source.is_v4() ? source_hash(view.hash_keys, flow.source.v4(), pool.source_bits4)
-                             : source_hash(view.hash_keys, flow.source.bytes, pool.source_bits6);
-}
-
 void explain_slot(const PoolView& pool, std::uint64_t hash, Explanation& e) {
   if (pool.slot_count == 0) return;
   const Slot slot = slot_of(hash, pool.slot_count);
@@ -123,7 +116,7 @@ Explanation explain(const TablesView& view, const Flow& flow) {
   e.slot_count = pool->slot_count;
   e.verdict = verdict_without_backend(e.vip->no_backend);
   e.scheduler = pool->scheduler;
-  explain_slot(*pool, slot_hash(view, *pool, flow, e.hash), e);
+  explain_slot(*pool, slot_hash(view.hash_keys, *pool, e.hash, flow.source), e);
   if (e.record != nullptr && (e.record->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
   return e;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/net/address_text.h"
+#include "dataplane/stages/parse_icmp.h"
 #include "dataplane/stages/service.h"
 #include "dataplane/stages/stages.h"
 
@@ -51,23 +52,41 @@ IpAddress destination_of(const Packet& packet) {
                                        : IpAddress{ipv6_destination(packet.l3())};
 }
 
-// As the parse stage sees it.
-std::string describe(std::span<const std::uint8_t> frame) {
-  std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
-  Batch batch;
-  Packet& packet = batch.packets[batch.count++];
-  packet.data = bytes.data();
-  packet.frame_bytes = static_cast<std::uint32_t>(bytes.size());
-  packet.contiguous_bytes = static_cast<std::uint16_t>(std::min<std::size_t>(bytes.size(), 0xffff));
-  parse(batch);
-  if (packet.family == Family::none) return fmt::format("no IP, {} bytes", frame.size());
+// A frame as the parse stage sees it.
+class Parsed {
+ public:
+  explicit Parsed(std::span<const std::uint8_t> frame) : bytes_(frame.begin(), frame.end()) {
+    Packet& packet = batch_.packets[batch_.count++];
+    packet.data = bytes_.data();
+    packet.frame_bytes = static_cast<std::uint32_t>(bytes_.size());
+    packet.contiguous_bytes = static_cast<std::uint16_t>(std::min<std::size_t>(bytes_.size(), 0xffff));
+    parse(batch_);
+  }
+  const Packet& packet() const { return batch_.packets[0]; }
+
+ private:
+  std::vector<std::uint8_t> bytes_;
+  Batch batch_;
+};
+
+std::string describe(const Packet& packet) {
+  if (packet.family == Family::none) return fmt::format("no IP, {} bytes", packet.frame_bytes);
   std::string source = to_text(source_of(packet));
   std::string destination = to_text(destination_of(packet));
   if (packet.kind == PacketKind::flow) {
     source = to_text_with_port(source_of(packet), packet.ports.source.host());
     destination = to_text_with_port(destination_of(packet), packet.ports.destination.host());
   }
-  return fmt::format("{} > {} {}, {} bytes", source, destination, kind_text(packet), frame.size());
+  return fmt::format("{} > {} {}, {} bytes", source, destination, kind_text(packet), packet.frame_bytes);
+}
+
+// Whose packet it is; of an ICMP error, to whom the quoted one went.
+IpAddress client_of(const Packet& packet) {
+  if (packet.family == Family::none) return {};
+  if (packet.kind != PacketKind::icmp_error) return source_of(packet);
+  const std::uint8_t* quote = quoted_packet(packet);
+  return packet.family == Family::ipv4 ? IpAddress::from_v4(ipv4_destination(quote))
+                                       : IpAddress{ipv6_destination(quote)};
 }
 
 std::string counter_text(Counter counter) {
@@ -78,23 +97,26 @@ std::string counter_text(Counter counter) {
 
 void Report::received(Ns time, std::span<const std::uint8_t> frame) {
   const double seconds = std::chrono::duration<double>(time).count();
-  lines_.push_back({fmt::format("{:5} {:12.6f} {}", lines_.size() + 1, seconds, describe(frame)), Line{}.end});
+  const Parsed parsed(frame);
+  lines_.push_back({fmt::format("{:5} {:12.6f} {}", lines_.size() + 1, seconds, describe(parsed.packet())),
+                    client_of(parsed.packet()), Line{}.end});
 }
 
 void Report::ended(const End& end) {
-  lines_[end.number - 1].end = text_of(end);
+  Line& line = lines_[end.number - 1];
+  line.end = text_of(end, line.client);
 }
 
-std::string Report::text_of(const End& end) const {
+std::string Report::text_of(const End& end, const IpAddress& client) const {
   const Packet& packet = end.packet;
   if (end.way == Way::kernel) return "to the kernel";
   switch (packet.verdict) {
     case Verdict::forward:
-      return "sent to " + backend_text(packet);
+      return "sent to " + backend_text(packet, client);
     case Verdict::split_outer:
     case Verdict::split_inner:
       if (end.frames == 0) return "dropped: it could not be sent in fragments";
-      return fmt::format("sent in {} fragments to {}", end.frames, backend_text(packet));
+      return fmt::format("sent in {} fragments to {}", end.frames, backend_text(packet, client));
     case Verdict::reply:
       return "answered, " + counter_text(answered_as(packet.reason));
     case Verdict::to_kernel:
@@ -104,15 +126,15 @@ std::string Report::text_of(const End& end) const {
   }
 }
 
-std::string Report::backend_text(const Packet& packet) const {
+std::string Report::backend_text(const Packet& packet, const IpAddress& client) const {
   const config::Vip& vip = config_.vips[index(packet.vip)];
   const config::Pool& pool = config_.pools[index(packet.pool)];
   const PoolView& slots = view_.pools[index(packet.pool)];
+  const Slot slot = slot_of(slot_hash(view_.hash_keys, slots, packet.hash, client), slots.slot_count);
   const config::Backend& backend = pool.backends[static_cast<std::size_t>(packet.backend - slots.backends)];
   const std::string also = packet.reason == kNothing ? "" : ", " + std::string(kCounters[index(packet.reason)].name);
   return fmt::format("{}/{} {} (vip {}, slot {} of {}, {}{})", pool.name, backend.name, to_text(backend.address),
-                     vip.name, index(slot_of(packet.hash, slots.slot_count)), slots.slot_count, to_text(pool.encap),
-                     also);
+                     vip.name, index(slot), slots.slot_count, to_text(pool.encap), also);
 }
 
 void Report::print(std::FILE* out) const {

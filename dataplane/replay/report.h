@@ -29,10 +29,11 @@ class Report {
  private:
   struct Line {
     std::string what;
+    IpAddress client;  // by whom the scheduler source_hash chooses
     std::string end = "still waits for its first fragment at the end of the capture";
   };
-  std::string text_of(const End& end) const;
-  std::string backend_text(const Packet& packet) const;
+  std::string text_of(const End& end, const IpAddress& client) const;
+  std::string backend_text(const Packet& packet, const IpAddress& client) const;
 
   const config::Config& config_;
   const TablesView& view_;
