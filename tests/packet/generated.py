@@ -20,7 +20,7 @@ from model_changes import may_change
 
 IP_BYTES_MAX = 1500
 UNDER_WAY_MAX = 40  # frames
-HOP_LISTS_BYTES = {20: (12, 16, 20), 40: (24, 40, 56)}  # of one to three hops, by outer header
+HOP_LISTS_BYTES = {20: (12, 16, 20, 24), 40: (24, 40, 56)}  # of one hop and more, by outer header
 STEP_S = 0.002  # between two frames at most, so that a second is about a thousand frames
 CLIENT_MAC = bytes.fromhex("02000000000c")
 GROUP_MACS = (bytes.fromhex("ffffffffffff"), bytes.fromhex("01005e000001"), bytes.fromhex("333300000001"))
