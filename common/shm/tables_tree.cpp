@@ -1,6 +1,5 @@
 #include "common/shm/tables_tree.h"
 
-#include <chrono>
 #include <cstring>
 #include <span>
 
@@ -8,15 +7,9 @@
 
 namespace guideway::shm {
 
-std::uint64_t unix_ns_now() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
-}
-
 std::vector<std::byte> pools_object(const std::vector<PoolRecord>& pools) {
   const std::uint32_t elements_at = elements_offset_bytes(ObjectKind::pools);
-  std::vector<std::byte> bytes(pools_object_bytes(pools.size()));
+  std::vector<std::byte> bytes(elements_at + pools.size() * sizeof(PoolRecord));
   ObjectHeader header{0, ObjectKind::pools, static_cast<std::uint32_t>(pools.size()),
                       static_cast<std::uint32_t>(bytes.size()), 0};
   std::memcpy(bytes.data(), &header, sizeof header);
@@ -26,12 +19,13 @@ std::vector<std::byte> pools_object(const std::vector<PoolRecord>& pools) {
   return bytes;
 }
 
-GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools) {
+GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools,
+                           std::uint64_t published_unix_ns) {
   GenerationRoot root{};
   root.header = {0, ObjectKind::root, 1, sizeof(GenerationRoot), 0};
   root.generation = generation;
   root.config_digest = tree.config_digest;
-  root.published_unix_ns = unix_ns_now();
+  root.published_unix_ns = published_unix_ns;
   root.hash_keys = tree.hash_keys;
   root.vips = tree.vips;
   root.index4 = tree.index4;

@@ -31,12 +31,8 @@ struct Tree {
   }
 };
 
-constexpr std::uint32_t pools_object_bytes(std::size_t pools) {
-  return elements_offset_bytes(ObjectKind::pools) + static_cast<std::uint32_t>(pools * sizeof(PoolRecord));
-}
 std::vector<std::byte> pools_object(const std::vector<PoolRecord>& pools);
-GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools);
-
-std::uint64_t unix_ns_now();
+GenerationRoot root_object(Generation generation, const Tree& tree, const ObjectRef& pools,
+                           std::uint64_t published_unix_ns);
 
 }  // namespace guideway::shm

@@ -33,6 +33,12 @@ std::uint64_t bytes_of(std::uint64_t units) {
   return units * kObjectUnitBytes;
 }
 
+std::uint64_t unix_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+}
+
 // One writer per segment. The lock belongs to the open file description, so the kernel drops it when the process dies.
 bool lock_for_writing(const Descriptor& fd) {
   struct flock lock {};
@@ -67,6 +73,11 @@ struct TablesWriter::Impl {
     Extent extent;
     Generation unlinked_by;  // the first generation that does not reach it
   };
+  // Kept free for relocate(): moving any object takes a new array of pools and a new root object. Without room for them
+  // there would never be room for anything again.
+  struct Reserve {
+    Extent pools, root;
+  };
 
   Impl(Descriptor descriptor, Mapping whole)
       : fd(std::move(descriptor)),
@@ -83,8 +94,8 @@ struct TablesWriter::Impl {
   std::optional<ObjectRef> place(std::span<const std::byte> object, const ImageObjectPtr& source);
   std::optional<ObjectRef> find(std::span<const std::byte> object, const ImageObjectPtr& source) const;
   void copy_to(Extent extent, std::span<const std::byte> object, const ImageObjectPtr& source);
-  bool commit(Tree next, std::uint32_t reserve_units);
-  bool keep_reserve(std::uint32_t units);
+  bool commit(Tree next, bool with_reserve);
+  bool keep_reserve(std::uint32_t pools_units);
   void roll_back();
   void unlink_unreached();
   std::map<std::uint32_t, LiveObject>::iterator forget(std::map<std::uint32_t, LiveObject>::iterator object);
@@ -106,10 +117,7 @@ struct TablesWriter::Impl {
   std::unordered_multimap<std::uint64_t, std::uint32_t> lookup;  // checksum → offset, of `live`
   std::vector<std::uint32_t> fresh;                              // placed since the last commit
   std::deque<LimboObject> limbo;                                 // oldest first
-  // Kept free for relocate(): moving any object takes a new array of pools and a new root object. Without room for them
-  // there would never be room for anything again.
-  std::optional<Extent> reserve;
-  std::uint32_t reserve_units_wanted = 0;
+  std::optional<Reserve> reserve;
   std::uint64_t relocations = 0;
 };
 
@@ -190,25 +198,23 @@ PublishResult TablesWriter::Impl::publish_once(const TableImage& image) {
       next->index6 == tree.index6 && next->directory == tree.directory && next->config_digest == tree.config_digest &&
       next->hash_keys.round == tree.hash_keys.round)
     return PublishResult::unchanged;
-  const std::uint32_t reserve_units =
-      units_of(pools_object_bytes(next->pools.size())) + units_of(sizeof(GenerationRoot));
-  if (commit(std::move(*next), reserve_units)) return PublishResult::published;
+  if (commit(std::move(*next), true)) return PublishResult::published;
   roll_back();
   return PublishResult::no_room;
 }
 
-// Places what is left to place (the array of pools and the root object) and makes `next` the generation in force, if
-// there is room for the reserve besides.
-bool TablesWriter::Impl::commit(Tree next, std::uint32_t reserve_units) {
+// Places what is left to place (the array of pools and the root object) and makes `next` the generation in force; with
+// a reserve besides, or not at all.
+bool TablesWriter::Impl::commit(Tree next, bool with_reserve) {
   const auto pools = place(pools_object(next.pools), nullptr);
   if (!pools) return false;
   const auto root_at = space.allocate(units_of(sizeof(GenerationRoot)));
   if (!root_at) return false;
-  if (!keep_reserve(reserve_units)) {
+  if (with_reserve && !keep_reserve(units_of(pools->size_bytes))) {
     space.release(*root_at);
     return false;
   }
-  const GenerationRoot root = root_object(guideway::next(generation), next, *pools);
+  const GenerationRoot root = root_object(guideway::next(generation), next, *pools, unix_ns());
   std::memcpy(mapping.bytes().data() + bytes_of(root_at->offset_units), &root, sizeof root);
 
   // Release: whoever sees this word sees all that was written before. Sequentially consistent: whoever sees an older
@@ -227,12 +233,17 @@ bool TablesWriter::Impl::commit(Tree next, std::uint32_t reserve_units) {
 }
 
 // False if there is no such room. What was reserved before then stays.
-bool TablesWriter::Impl::keep_reserve(std::uint32_t units) {
-  if (units == 0 || (reserve && reserve->units >= units)) return true;
-  const auto extent = space.allocate(units);
-  if (!extent) return false;
-  if (reserve) space.release(*reserve);
-  reserve = extent;
+bool TablesWriter::Impl::keep_reserve(std::uint32_t pools_units) {
+  if (reserve && reserve->pools.units >= pools_units) return true;
+  const auto pools = space.allocate(pools_units);
+  if (!pools) return false;
+  const auto root = reserve ? reserve->root : space.allocate(units_of(sizeof(GenerationRoot)));
+  if (!root) {
+    space.release(*pools);
+    return false;
+  }
+  if (reserve) space.release(reserve->pools);
+  reserve = Reserve{*pools, *root};
   return true;
 }
 
@@ -278,7 +289,8 @@ bool TablesWriter::Impl::reclaim() {
     limbo.pop_front();
     freed = true;
   }
-  if (!reserve && reserve_units_wanted > 0) keep_reserve(reserve_units_wanted);
+  // After relocate(): where the objects were that it has replaced, there is room for as large ones.
+  if (!reserve && pools_ref.size_bytes > 0) keep_reserve(units_of(pools_ref.size_bytes));
   return freed;
 }
 
@@ -299,18 +311,19 @@ bool TablesWriter::Impl::relocate() {
     moved_bytes += object->ref.size_bytes;
   }
   if (moved.empty()) return false;
-  reserve_units_wanted = reserve->units;
-  space.release(*reserve);
+  space.release(reserve->pools);
+  space.release(reserve->root);
   reserve.reset();
   Tree next = tree;
   next.for_each_ref([&](ObjectRef& ref) {
     if (const auto to = moved.find(ref.offset_units); to != moved.end() && ref.size_bytes > 0) ref = to->second;
   });
-  const bool done = commit(std::move(next), 0);
-  if (!done) roll_back();
-  keep_reserve(reserve_units_wanted);  // or when the array of pools of before is reclaimed
-  relocations += done ? 1U : 0U;
-  return done;
+  if (commit(std::move(next), false)) {
+    relocations++;
+    return true;
+  }
+  roll_back();
+  return false;
 }
 
 // ---- Taking over ---------------------------------------------------------------------------------------------------
@@ -377,7 +390,7 @@ std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes) {
   header.layout_version = kTablesLayoutVersion;
   header.layout_hash = tables_layout_hash();
   header.size_bytes = impl->mapping.bytes().size();
-  header.created_unix_ns = unix_ns_now();
+  header.created_unix_ns = unix_ns();
   header.creator_pid = static_cast<std::uint32_t>(getpid());
   header.magic.store(kSegmentMagic, std::memory_order_release);
   return std::unique_ptr<TablesWriter>(new TablesWriter(std::move(impl)));
@@ -452,7 +465,9 @@ TablesWriter::Usage TablesWriter::usage() const {
   std::uint64_t limbo_units = 0;
   for (const Impl::LimboObject& object : impl_->limbo) limbo_units += object.extent.units;
   const std::uint64_t size_bytes = impl_->mapping.bytes().size();
-  const std::uint64_t free_bytes = bytes_of(impl_->space.free_units() + (impl_->reserve ? impl_->reserve->units : 0));
+  std::uint64_t free_units = impl_->space.free_units();
+  if (impl_->reserve) free_units += impl_->reserve->pools.units + impl_->reserve->root.units;
+  const std::uint64_t free_bytes = bytes_of(free_units);
   const std::uint64_t limbo_bytes = bytes_of(limbo_units);
   return {size_bytes,
           size_bytes - sizeof(TablesHeader) - free_bytes - limbo_bytes,
