@@ -109,13 +109,12 @@ TEST_F(PeerFlowsTest, AreNeverMixedUpWhileTheyAreWritten) {
   });
   std::uint64_t found = 0;
   std::uint64_t wrong = 0;
-  for (std::uint64_t n = 1; !done; n = n % kFlows + 1) {
+  for (std::uint64_t n = 1; !done || found == 0; n = n % kFlows + 1) {
     const auto read = peers_.find(flow(n), now_);
     if (read) found++;
     if (read && read->backend != backend(n)) wrong++;
   }
   writer.join();
-  EXPECT_GT(found, 0U);
   EXPECT_EQ(wrong, 0U);
 }
 
