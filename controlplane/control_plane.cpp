@@ -16,12 +16,6 @@ using std::chrono::system_clock;
 
 constexpr std::chrono::seconds kStatsInterval{1};
 constexpr std::chrono::seconds kOfferAgain{1};
-// The wall clock may be set meanwhile: it is looked at as often as this while a deadline is awaited.
-constexpr std::chrono::minutes kDeadlineWaitMax{1};
-
-std::chrono::sys_time<std::chrono::milliseconds> wall_now() {
-  return std::chrono::floor<std::chrono::milliseconds>(system_clock::now());
-}
 
 std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
   std::vector<std::string> warnings;
@@ -31,12 +25,12 @@ std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
   return warnings;
 }
 
-std::string drain_reason(const Intent& intent, BackendState state) {
+std::string drain_reason(const Intent& intent, BackendState state, const SteadyWallClock& clock) {
   std::string reason = "drained by an operator";
   if (intent.deadline && state == BackendState::removed)
-    reason += ", and removed at the deadline " + to_utc_text(*intent.deadline);
+    reason += ", and removed at the deadline " + to_utc_text(clock.wall_of(*intent.deadline));
   else if (intent.deadline)
-    reason += ", to be removed at " + to_utc_text(*intent.deadline);
+    reason += ", to be removed at " + to_utc_text(clock.wall_of(*intent.deadline));
   return intent.reason.empty() ? reason : reason + ": " + intent.reason;
 }
 
@@ -88,6 +82,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       intents_file_(config_->control.state_dir),
       intents_(intents_file_.load(intents_warning_)),
       eras_(config_->control.state_dir, config_->flows.settle_after, eras_warning_),
+      clock_(config_->control.run_dir, eras_.latest()),
       numbers_file_(config_->control.state_dir),
       numbers_before_(numbers_file_.load(numbers_warning_)),
       publisher_(
@@ -119,7 +114,7 @@ void ControlPlane::start() {
 // ---- configuration and intents -------------------------------------------------------------------------------------
 
 void ControlPlane::follow_config() {
-  write_eras([&] { eras_.set_window(config_->flows.settle_after, wall_now()); });
+  write_eras([&] { eras_.set_window(config_->flows.settle_after, clock_.now()); });
   std::vector<ServiceKey> services;
   for (const config::Vip& vip : config_->vips) services.push_back(key_of(vip));
   std::vector<BackendKey> backends;
@@ -203,7 +198,7 @@ void ControlPlane::await_first_checks() {
 
 Facts ControlPlane::facts() const {
   return {*config_,       intents_,     health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
-          waiting_pools_, vip_indices_, backend_indices_, wall_now()};
+          waiting_pools_, vip_indices_, backend_indices_, clock_.now()};
 }
 
 DesiredTables ControlPlane::decide_now() {
@@ -218,7 +213,7 @@ DesiredTables ControlPlane::decide_now() {
 
 // Each pool's weights begin an era if they are new; the eras before make its slot history.
 void ControlPlane::remember_eras() {
-  const EraTime now = wall_now();
+  const EraTime now = clock_.now();
   std::vector<std::string> names;
   for (std::size_t p = 0; p < config_->pools.size(); p++) {
     DesiredPool& pool = desired_.tables.pools[p];
@@ -252,11 +247,11 @@ void ControlPlane::write_what_is_missing() {
 }
 
 void ControlPlane::await_deadlines() {
-  const Deadline now = wall_now();
+  const Deadline now = clock_.now();
   std::optional<std::chrono::milliseconds> wait;
   for (const auto& [backend, intent] : intents_)
     if (intent.drained && intent.deadline && *intent.deadline > now)
-      wait = std::min(wait.value_or(kDeadlineWaitMax), *intent.deadline - now);
+      wait = std::min(wait.value_or(std::chrono::milliseconds::max()), *intent.deadline - now);
   deadline_timer_.stop();
   if (wait) deadline_timer_.start(*wait);
 }
@@ -265,7 +260,7 @@ std::set<BackendKey> ControlPlane::removed_backends() const {
   std::set<BackendKey> removed;
   for (const config::Pool& pool : config_->pools)
     for (const config::Backend& backend : pool.backends)
-      if (intent_of({pool.name, backend.name}).removes(wall_now())) removed.insert({pool.name, backend.address});
+      if (intent_of({pool.name, backend.name}).removes(clock_.now())) removed.insert({pool.name, backend.address});
   return removed;
 }
 
@@ -282,7 +277,7 @@ void ControlPlane::note_states() {
       if (known != states_.end() && !same)
         log(Level::info, "backend {} {}: {}", to_text(name), to_text(state),
             state_reason(pool, pool.backends[b], state));
-      const WallTime begun = state == BackendState::removed ? WallTime(*intent_of(name).deadline) : now;
+      const WallTime begun = state == BackendState::removed ? clock_.wall_of(*intent_of(name).deadline) : now;
       states.emplace(name, same ? known->second : StateSince{state, begun});
     }
   }
@@ -297,7 +292,7 @@ std::string ControlPlane::state_reason(const config::Pool& pool, const config::B
   switch (state) {
     case BackendState::drained:
     case BackendState::removed:
-      return drain_reason(intent_of({pool.name, backend.name}), state);
+      return drain_reason(intent_of({pool.name, backend.name}), state, clock_);
     case BackendState::unreachable:
       return trouble.empty() ? "it is behind a gateway, and l2dsr needs it on the link of the port" : trouble;
     case BackendState::up:

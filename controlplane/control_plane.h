@@ -28,6 +28,7 @@
 #include "controlplane/publisher.h"
 #include "controlplane/routes/next_hops.h"
 #include "controlplane/stats_reader.h"
+#include "controlplane/steady_wall_clock.h"
 
 namespace guideway::controlplane {
 
@@ -61,6 +62,7 @@ class ControlPlane {
   // cannot be stored; then nothing changed.
   void set_intent(const BackendName& backend, const Intent& intent);
   Intent intent_of(const BackendName& backend) const;
+  const SteadyWallClock& clock() const { return clock_; }  // deadlines go by it
 
   // What the status is made of.
   const config::Config& config() const { return *config_; }
@@ -129,6 +131,7 @@ class ControlPlane {
   std::string eras_warning_;    // what of the journal was not understood
   std::string eras_unwritten_;  // why it lacks something now
   Eras eras_;
+  SteadyWallClock clock_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
   BackendNumbersFile numbers_file_;

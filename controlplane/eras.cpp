@@ -224,7 +224,7 @@ Eras::Change Eras::follow(History& history, Era era) const {
 void Eras::begin(History& history, Era era) const {
   std::deque<Era>& eras = history.eras;
   if (!eras.empty()) {
-    era.began = std::max(era.began, eras.back().began);  // the clock may have been set back
+    era.began = std::max(era.began, eras.back().began);
     end(history, era.began);
   }
   eras.push_back(std::move(era));

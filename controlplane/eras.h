@@ -21,8 +21,7 @@
 // kErasMax eras of a pool are remembered, as many are kept, and the file is written anew when most of its lines are of
 // no use any more.
 //
-// The clock may be set back. What was over stays over, because nothing was remembered since: until the clock is again
-// where it was, time stands still here.
+// Time never goes back here: of an earlier one than the latest, the latest is taken.
 //
 // Thread-safety: one thread.
 #pragma once
@@ -41,7 +40,7 @@
 
 namespace guideway::controlplane {
 
-// Of wall time, which goes on while the host is off.
+// By SteadyWallClock, which goes on while the host is off.
 using EraTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
 struct Era {
@@ -86,6 +85,9 @@ class Eras {
   // Writes what it lacks. Throws std::system_error: it still does.
   void catch_up();
 
+  // The latest time at which something was noted; the epoch: nothing was.
+  EraTime latest() const { return latest_; }
+
   // Drops what no pool of these needs. Throws std::system_error: it is still in the journal.
   void keep_only(const std::vector<std::string>& pools);
 
@@ -113,7 +115,7 @@ class Eras {
   std::string path_;
   std::chrono::milliseconds window_;
   std::map<std::string, History> pools_;
-  EraTime latest_{};  // at which something was noted
+  EraTime latest_{};
   std::optional<AppendedFile> file_;
   std::size_t lines_ = 0;   // of the file
   bool is_behind_ = false;  // a write failed: the file lacks what is remembered, or its last line is cut short

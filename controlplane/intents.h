@@ -24,7 +24,7 @@ inline std::string to_text(const BackendName& backend) {
   return backend.pool + "/" + backend.name;
 }
 
-// Of wall time, which goes on while this program or the host is off.
+// By SteadyWallClock, which goes on while this program or the host is off.
 using Deadline = std::chrono::sys_time<std::chrono::milliseconds>;
 
 struct Intent {

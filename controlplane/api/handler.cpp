@@ -109,19 +109,18 @@ Place find_backend(const config::Config& config, const BackendName& name) {
   throw RequestError(404, fmt::format("there is no pool \"{}\"", name.pool));
 }
 
-std::optional<Deadline> deadline_member(const json& object) {
+std::optional<Deadline> deadline_member(const json& object, Deadline now) {
   const auto found = object.find("deadline_s");
   if (found == object.end()) return std::nullopt;
   if (!found->is_number_integer() || *found < 1 || *found > kDeadlineSecondsMax)
     throw RequestError(400, fmt::format("\"deadline_s\" must be a number within 1…{}", kDeadlineSecondsMax));
-  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   return now + std::chrono::seconds(found->get<std::int64_t>());
 }
 
-Intent changed(Intent intent, const std::string& verb, const json& body) {
+Intent changed(Intent intent, const std::string& verb, const json& body, Deadline now) {
   if (verb == "drain") {
     intent.drained = true;
-    intent.deadline = deadline_member(body);
+    intent.deadline = deadline_member(body, now);
     intent.reason = reason_member(body);
   } else if (verb == "undrain") {
     intent.drained = false;
@@ -148,7 +147,8 @@ Response show_backend(ControlPlane& control_plane, const BackendName& name) {
 Response change_backend(ControlPlane& control_plane, const BackendName& name, const std::string& verb,
                         const Request& request) {
   find_backend(control_plane.config(), name);
-  const Intent intent = changed(control_plane.intent_of(name), verb, parse_object(request.body));
+  const Intent intent =
+      changed(control_plane.intent_of(name), verb, parse_object(request.body), control_plane.clock().now());
   try {
     control_plane.set_intent(name, intent);
   } catch (const std::system_error& error) {

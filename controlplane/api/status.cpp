@@ -214,11 +214,11 @@ json next_hop_of(const ControlPlane& control_plane, std::size_t pool, std::size_
 }
 
 // When a drain ends in removal, and how long that is from now.
-void add_deadline(json& to, const Intent& intent) {
+void add_deadline(json& to, const Intent& intent, const SteadyWallClock& clock) {
   to["deadline"] = to["remaining_s"] = nullptr;
   if (!intent.deadline) return;
-  const auto left = *intent.deadline - std::chrono::system_clock::now();
-  to["deadline"] = to_utc_text(*intent.deadline);
+  const auto left = *intent.deadline - clock.now();
+  to["deadline"] = to_utc_text(clock.wall_of(*intent.deadline));
   to["remaining_s"] = std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(left).count(), 0);
 }
 
@@ -247,7 +247,7 @@ json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size
   const std::uint32_t stats_index = control_plane.backend_indices().at({of.name, configured.address});
   const auto flows = control_plane.stats().flows(stats_index);
   status["flows"] = flows ? json(*flows) : json();
-  add_deadline(status, intent);
+  add_deadline(status, intent, control_plane.clock());
   add_traffic(status, control_plane.stats().backend(stats_index));
   return status;
 }
