@@ -26,39 +26,41 @@ std::uint8_t* frame_of(const rte_mbuf* mbuf) {
 
 }  // namespace
 
-DriverPort::DriverPort(const Trace& trace) : ethernet_(trace.ethernet()) {
-  fill(trace);
-  open(trace);
-  port_ = std::make_unique<DpdkPort>(device_, 0, buffers_);
-}
-
-DriverPort::~DriverPort() {
-  rte_eth_dev_stop(device_);
-  rte_eth_dev_close(device_);
-  rte_mempool_free(buffers_);
-}
-
 // All buffers are taken, filled and given back in the order of the trace.
-void DriverPort::fill(const Trace& trace) {
+DriverBuffers::DriverBuffers(const Trace& trace) : trace_(trace) {
   const auto room = static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + trace.frame_bytes());
   const std::string name = next_name() + "_buffers";
-  buffers_ = rte_pktmbuf_pool_create_by_ops(name.c_str(), trace.frames(), 0, 0, room, SOCKET_ID_ANY, "ring_sp_sc");
-  if (buffers_ == nullptr) throw std::runtime_error("no memory for the buffers of a null device");
+  pool_ = rte_pktmbuf_pool_create_by_ops(name.c_str(), trace.frames(), 0, 0, room, SOCKET_ID_ANY, "ring_sp_sc");
+  if (pool_ == nullptr) throw std::runtime_error("no memory for the buffers of a null device");
   std::vector<rte_mbuf*> mbufs(trace.frames());
-  if (rte_pktmbuf_alloc_bulk(buffers_, mbufs.data(), trace.frames()) != 0)
+  if (rte_pktmbuf_alloc_bulk(pool_, mbufs.data(), trace.frames()) != 0)
     throw std::runtime_error("the pool of a null device has too few buffers");
   for (std::uint32_t i = 0; i < trace.frames(); i++)
     std::memcpy(frame_of(mbufs[i]), trace.frame(i), trace.frame_bytes());
   rte_pktmbuf_free_bulk(mbufs.data(), trace.frames());
 }
 
-void DriverPort::open(const Trace& trace) {
+DriverBuffers::~DriverBuffers() {
+  rte_mempool_free(pool_);
+}
+
+DriverPort::DriverPort(const DriverBuffers& buffers) : ethernet_(buffers.trace().ethernet()) {
+  open(buffers);
+  port_ = std::make_unique<DpdkPort>(device_, 0, buffers.pool());
+}
+
+DriverPort::~DriverPort() {
+  rte_eth_dev_stop(device_);
+  rte_eth_dev_close(device_);
+}
+
+void DriverPort::open(const DriverBuffers& buffers) {
   const std::string name = next_name();
-  const std::string device = fmt::format("{},size={},copy=0", name, trace.frame_bytes());
+  const std::string device = fmt::format("{},size={},copy=0", name, buffers.trace().frame_bytes());
   const rte_eth_conf configuration{};
   if (rte_dev_probe(device.c_str()) != 0 || rte_eth_dev_get_port_by_name(name.c_str(), &device_) != 0 ||
       rte_eth_dev_configure(device_, 1, 1, &configuration) != 0 ||
-      rte_eth_rx_queue_setup(device_, 0, kDescriptors, 0, nullptr, buffers_) != 0 ||
+      rte_eth_rx_queue_setup(device_, 0, kDescriptors, 0, nullptr, buffers.pool()) != 0 ||
       rte_eth_tx_queue_setup(device_, 0, kDescriptors, 0, nullptr) != 0 || rte_eth_dev_start(device_) != 0)
     throw std::runtime_error(fmt::format("the device \"{}\" does not start", device));
 }

@@ -5,7 +5,8 @@
 //                  └──────────free────── net_null ◄── DpdkPort ◄────────────────┘
 //
 // The device touches no bytes (copy=0) but takes buffers from a pool and gives them back, as a NIC's driver does; there
-// is no cache in front of the pool, which would hand out the same few frames over and over.
+// is no cache in front of the pool, which would hand out the same few frames over and over. Ports may share a pool as
+// long as they run one after the other.
 //
 // Thread-safety: one thread.
 #pragma once
@@ -15,10 +16,26 @@
 
 namespace guideway::perf {
 
+// The pool. REQUIRES: start_dpdk() was called; the trace outlives it. Throws std::runtime_error.
+class DriverBuffers {
+ public:
+  explicit DriverBuffers(const Trace& trace);
+  ~DriverBuffers();
+  DriverBuffers(const DriverBuffers&) = delete;
+  DriverBuffers& operator=(const DriverBuffers&) = delete;
+
+  rte_mempool* pool() const { return pool_; }
+  const Trace& trace() const { return trace_; }
+
+ private:
+  const Trace& trace_;
+  rte_mempool* pool_ = nullptr;
+};
+
 class DriverPort final : public LoopPort {
  public:
-  // REQUIRES: start_dpdk() was called. Throws std::runtime_error.
-  explicit DriverPort(const Trace& trace);
+  // `buffers` outlive it. Throws std::runtime_error.
+  explicit DriverPort(const DriverBuffers& buffers);
   ~DriverPort() override;
   DriverPort(const DriverPort&) = delete;
   DriverPort& operator=(const DriverPort&) = delete;
@@ -29,12 +46,10 @@ class DriverPort final : public LoopPort {
   bool allocate(Packet&, std::uint32_t) override { return false; }
 
  private:
-  void fill(const Trace& trace);
-  void open(const Trace& trace);
+  void open(const DriverBuffers& buffers);
   void put_back(Packet* const* packets, std::uint32_t count);
 
   EthernetHeader ethernet_;
-  rte_mempool* buffers_ = nullptr;
   std::uint16_t device_ = 0;
   std::unique_ptr<DpdkPort> port_;
 };

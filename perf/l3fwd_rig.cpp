@@ -3,7 +3,10 @@
 #include <rte_lpm.h>
 #include <rte_lpm6.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -16,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kHops = 16;  // routes point to them in turn
 constexpr std::uint8_t kRouteBits4 = 24;
+constexpr std::uint8_t kRouteBitsToClients4 = 12;
 constexpr std::uint8_t kRouteBits6 = 64;
 
 struct MacAddresses {
@@ -35,7 +39,7 @@ std::uint8_t* ip_of(const Packet& packet) {
 template <typename Routes>
 class L3fwdRig final : public Rig {
  public:
-  L3fwdRig(Port& port, const TraceSpec& spec) : port_(port), routes_(spec) {
+  L3fwdRig(Port& port, Routes routes) : port_(port), routes_(std::move(routes)) {
     for (std::uint8_t hop = 0; hop < kHops; hop++) macs_[hop] = {{{2, 0, 0, 1, 0, hop}}, {{2, 0, 0, 2, 0, hop}}};
   }
   void poll() override {
@@ -60,26 +64,52 @@ class L3fwdRig final : public Rig {
   std::array<MacAddresses, kHops> macs_;
 };
 
+struct FreeRoutes4 {
+  void operator()(rte_lpm* lpm) const { rte_lpm_free(lpm); }
+};
+using SharedRoutes4 = std::shared_ptr<rte_lpm>;
+
+// One route for each network, to the hops in turn. A table has 64 MB, and nobody changes it: who wants the same routes
+// shares it.
+SharedRoutes4 routes4(const std::set<std::uint32_t>& networks, std::uint8_t bits) {
+  static std::map<std::set<std::uint32_t>, std::weak_ptr<rte_lpm>> made;
+  if (SharedRoutes4 known = made[networks].lock()) return known;
+  const rte_lpm_config config{.max_rules = 4096, .number_tbl8s = 16, .flags = 0};
+  SharedRoutes4 lpm(rte_lpm_create(next_table_name().c_str(), 0, &config), FreeRoutes4());
+  if (lpm == nullptr) throw std::runtime_error("no memory for the IPv4 routes of l3fwd");
+  std::uint32_t hop = 0;
+  for (const std::uint32_t network : networks)
+    if (rte_lpm_add(lpm.get(), network, bits, hop++ % kHops) != 0) throw std::runtime_error("no room for a route");
+  made[networks] = lpm;
+  return lpm;
+}
+
+SharedRoutes4 routes_to_vips4(const TraceSpec& spec) {
+  std::set<std::uint32_t> networks;
+  for (std::uint32_t i = 0; i < spec.vips; i++)
+    networks.insert(destination_of(Family::ipv4, spec.kind != TraceKind::not_vip, i).v4().host() & 0xffffff00);
+  return routes4(networks, kRouteBits4);
+}
+
+// To wherever a client may be.
+SharedRoutes4 routes_to_clients4() {
+  std::set<std::uint32_t> networks;
+  for (std::uint32_t i = 0; i < 1U << kRouteBitsToClients4; i++)
+    if (const std::uint32_t network = i << (32 - kRouteBitsToClients4); may_be_source4(network))
+      networks.insert(network);
+  return routes4(networks, kRouteBitsToClients4);
+}
+
 class Routes4 {
  public:
-  explicit Routes4(const TraceSpec& spec) {
-    const rte_lpm_config config{.max_rules = 1024, .number_tbl8s = 16, .flags = 0};
-    lpm_ = rte_lpm_create(next_table_name().c_str(), 0, &config);
-    if (lpm_ == nullptr) throw std::runtime_error("no memory for the IPv4 routes of l3fwd");
-    std::set<std::uint32_t> routes;
-    for (std::uint32_t i = 0; i < spec.vips; i++)
-      routes.insert(destination_of(Family::ipv4, spec.kind != TraceKind::not_vip, i).v4().host() & 0xffffff00);
-    std::uint32_t hop = 0;
-    for (const std::uint32_t route : routes) rte_lpm_add(lpm_, route, kRouteBits4, hop++ % kHops);
-  }
-  Routes4(const Routes4&) = delete;
-  Routes4& operator=(const Routes4&) = delete;
-  ~Routes4() { rte_lpm_free(lpm_); }
+  // `address_at`: where in the header the address lies by which packets go.
+  Routes4(SharedRoutes4 lpm, std::size_t address_at) : lpm_(std::move(lpm)), address_at_(address_at) {}
 
   void look_up(const Batch& batch) {
-    std::array<std::uint32_t, kBatchMax> destinations;
-    for (std::uint32_t i = 0; i < kBatchMax; i++) destinations[i] = ipv4_destination(ip_of(batch.packets[i])).host();
-    rte_lpm_lookup_bulk(lpm_, destinations.data(), hops_.data(), kBatchMax);
+    std::array<std::uint32_t, kBatchMax> addresses;
+    for (std::uint32_t i = 0; i < kBatchMax; i++)
+      addresses[i] = load<Be32>(ip_of(batch.packets[i]) + address_at_).host();
+    rte_lpm_lookup_bulk(lpm_.get(), addresses.data(), hops_.data(), kBatchMax);
   }
   // l3fwd's rfc1812_process(): whether the header can be one, TTL, and the checksum that follows from it.
   std::uint32_t hop(std::uint32_t i) const { return hops_[i]; }
@@ -93,27 +123,29 @@ class Routes4 {
   }
 
  private:
-  rte_lpm* lpm_;
+  SharedRoutes4 lpm_;
+  std::size_t address_at_;
   std::array<std::uint32_t, kBatchMax> hops_{};
+};
+
+struct FreeRoutes6 {
+  void operator()(rte_lpm6* lpm) const { rte_lpm6_free(lpm); }
 };
 
 class Routes6 {
  public:
   explicit Routes6(const TraceSpec& spec) {
     const rte_lpm6_config config{.max_rules = 1024, .number_tbl8s = 1024, .flags = 0};
-    lpm_ = rte_lpm6_create(next_table_name().c_str(), 0, &config);
+    lpm_.reset(rte_lpm6_create(next_table_name().c_str(), 0, &config));
     if (lpm_ == nullptr) throw std::runtime_error("no memory for the IPv6 routes of l3fwd");
     const IpAddress route = destination_of(Family::ipv6, spec.kind != TraceKind::not_vip, 0);
-    rte_lpm6_add(lpm_, route.bytes.data(), kRouteBits6, 0);
+    rte_lpm6_add(lpm_.get(), route.bytes.data(), kRouteBits6, 0);
   }
-  Routes6(const Routes6&) = delete;
-  Routes6& operator=(const Routes6&) = delete;
-  ~Routes6() { rte_lpm6_free(lpm_); }
 
   void look_up(const Batch& batch) {
     std::uint8_t destinations[kBatchMax][RTE_LPM6_IPV6_ADDR_SIZE];
     for (std::uint32_t i = 0; i < kBatchMax; i++) store(destinations[i], ipv6_destination(ip_of(batch.packets[i])));
-    rte_lpm6_lookup_bulk_func(lpm_, destinations, hops_.data(), kBatchMax);
+    rte_lpm6_lookup_bulk_func(lpm_.get(), destinations, hops_.data(), kBatchMax);
   }
   std::uint32_t hop(std::uint32_t i) const { return static_cast<std::uint32_t>(hops_[i]); }
   bool forward(const Packet& packet, std::uint32_t i) const {
@@ -122,15 +154,19 @@ class Routes6 {
   }
 
  private:
-  rte_lpm6* lpm_;
+  std::unique_ptr<rte_lpm6, FreeRoutes6> lpm_;
   std::array<std::int32_t, kBatchMax> hops_{};
 };
 
 }  // namespace
 
 std::unique_ptr<Rig> l3fwd_rig(Port& port, const TraceSpec& spec) {
-  if (spec.family == Family::ipv4) return std::make_unique<L3fwdRig<Routes4>>(port, spec);
-  return std::make_unique<L3fwdRig<Routes6>>(port, spec);
+  if (spec.family == Family::ipv6) return std::make_unique<L3fwdRig<Routes6>>(port, Routes6(spec));
+  return std::make_unique<L3fwdRig<Routes4>>(port, Routes4(routes_to_vips4(spec), offsetof(Ipv4Header, destination)));
+}
+
+std::unique_ptr<Rig> l3fwd_to_clients_rig(Port& port) {
+  return std::make_unique<L3fwdRig<Routes4>>(port, Routes4(routes_to_clients4(), offsetof(Ipv4Header, source)));
 }
 
 // For the memory of the route tables and nothing more: no device, no hugepages, one core.

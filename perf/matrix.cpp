@@ -49,7 +49,8 @@ std::vector<Scene> all_scenes() {
       for (const std::uint32_t flows : {1U, 1U << 16, 1U << 20, 1U << 23})
         for (const std::uint32_t vips : {1U, 100U, 10000U}) scenes.push_back({{family, kind, flows, vips}});
       for (const std::uint32_t bytes : {512U, 1500U}) scenes.push_back({{family, kind, 1U << 16, 100, bytes}});
-      if (kind == TraceKind::tcp) scenes.push_back({{family, kind, 1U << 16, 100}, true});
+      if (kind == TraceKind::tcp)
+        for (const std::uint32_t flows : {1U << 16, 1U << 20}) scenes.push_back({{family, kind, flows, 100}, true});
     }
   return scenes;
 }

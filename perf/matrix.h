@@ -7,8 +7,8 @@
 //   ipv4/tcp/l3fwd/flows:65536/vips:100                         a rig to compare it with
 //   …/bytes:512/…, …/driver:null, …/pools:1                     only where they are not the usual
 //
-// All dimensions are crossed but for two: frames of 512 and 1500 bytes, and the driver, are looked at with 64k flows
-// over 100 VIPs only. What they cost does not depend on the others.
+// All dimensions are crossed but for two: frames of 512 and 1500 bytes are looked at with 64k flows over 100 VIPs only,
+// the driver with 64k and 1M flows. What they cost does not depend on the others.
 #pragma once
 
 #include <string>

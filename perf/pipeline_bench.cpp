@@ -2,9 +2,9 @@
 //
 //   ninja -C build perf/pipeline_bench && taskset -c 1 build/perf/pipeline_bench FILTER [--stages] [--json FILE]
 //
-// FILTER is a regular expression over the names of rows (matrix.h). With every row of a scene run `empty`, `mac_swap`
-// and `l3fwd` (rigs.h) on it; with --stages also the stages, added one after the other; with --second-core also two
-// workers on two cores (two_workers.h).
+// FILTER is a regular expression over the names of rows (matrix.h). With every row of a scene run `empty`, `mac_swap`,
+// `l3fwd` and, with IPv4, `l3fwd_to_clients` (rigs.h) on it; with --stages also the stages, added one after the other;
+// with --second-core also two workers on two cores (two_workers.h).
 //
 // Everything that one call selects is interleaved: each repetition runs every row. A row's figure for one repetition is
 // the median of its pieces (pieces.h); the figure shown is the median over repetitions, between the smallest and the
@@ -32,7 +32,7 @@ constexpr std::uint32_t kPacketsMin = 65536;        // of a repetition
 constexpr std::uint32_t kPacketsMax = 1U << 20;     // the next repetition goes on where this one stops
 constexpr std::uint32_t kWarmUpPacketsMax = 65536;  // what was cached for this row is not any more
 
-constexpr const char* kRigs[] = {"empty", "mac_swap", "l3fwd"};
+constexpr const char* kRigs[] = {"empty", "mac_swap", "l3fwd", "l3fwd_to_clients"};
 
 struct Row {
   std::string name;
@@ -60,10 +60,12 @@ class Field {
  private:
   void add(const Scene& scene, const std::vector<TablesSpec>& selected, bool with_stages) {
     const Trace& trace = *traces_.emplace_back(std::make_unique<Trace>(scene.trace));
+    const DriverBuffers* buffers =
+        scene.has_driver ? buffers_.emplace_back(std::make_unique<DriverBuffers>(trace)).get() : nullptr;
     const auto add_row = [&](std::string name, auto&& make_rig) {
       std::unique_ptr<LoopPort> port;
-      if (scene.has_driver)
-        port = std::make_unique<DriverPort>(trace);
+      if (buffers != nullptr)
+        port = std::make_unique<DriverPort>(*buffers);
       else
         port = std::make_unique<TracePort>(trace);
       auto rig = make_rig(*port);
@@ -73,6 +75,7 @@ class Field {
     add_row(name_of(scene, "empty"), empty_rig);
     add_row(name_of(scene, "mac_swap"), mac_swap_rig);
     add_row(name_of(scene, "l3fwd"), [&](Port& port) { return l3fwd_rig(port, scene.trace); });
+    if (scene.trace.family == Family::ipv4) add_row(name_of(scene, "l3fwd_to_clients"), l3fwd_to_clients_rig);
     for (const TablesSpec& tables : selected) {
       const BenchTables& made = tables_of(tables);
       if (with_stages) add_stages(scene, made, add_row);
@@ -97,6 +100,7 @@ class Field {
   }
 
   std::vector<std::unique_ptr<Trace>> traces_;
+  std::vector<std::unique_ptr<DriverBuffers>> buffers_;
   std::map<TablesSpec, std::unique_ptr<BenchTables>> tables_;
   std::vector<Row> rows_;
 };
@@ -124,9 +128,10 @@ nlohmann::json spread(const std::vector<double>& values) {
 nlohmann::json ratios(const Row& row, const std::map<std::string, const Row*>& rigs) {
   nlohmann::json all;
   for (const char* rig : kRigs) {
-    const std::vector<double>& of_rig = rigs.at(name_of(row.scene, rig))->cycles;
+    const auto found = rigs.find(name_of(row.scene, rig));
+    if (found == rigs.end()) continue;
     std::vector<double> of_row;
-    for (std::size_t i = 0; i < row.cycles.size(); i++) of_row.push_back(row.cycles[i] / of_rig[i]);
+    for (std::size_t i = 0; i < row.cycles.size(); i++) of_row.push_back(row.cycles[i] / found->second->cycles[i]);
     all[rig] = spread(of_row);
   }
   return all;
@@ -146,10 +151,12 @@ void print(const nlohmann::json& results) {
     fmt::print("{:<66} {:>7.2f}  {:>7.2f} … {:>7.2f}  {}\n", name, figure["median"].get<double>(),
                figure["min"].get<double>(), figure["max"].get<double>(), ratio_to);
   };
-  fmt::print("{:<66} {:>7}  {:>17}  {}\n", "", "cycles", "min … max", "× empty, mac_swap, l3fwd");
+  fmt::print("{:<66} {:>7}  {:>17}  {}\n", "", "cycles", "min … max", "× empty, mac_swap, l3fwd, l3fwd_to_clients");
   for (const auto& row : results["rows"]) {
     std::string ratio_to;
-    for (const char* rig : kRigs) ratio_to += fmt::format(" {:>7.2f}", row["ratio_to"][rig]["median"].get<double>());
+    for (const char* rig : kRigs)
+      if (row["ratio_to"].contains(rig))
+        ratio_to += fmt::format(" {:>7.2f}", row["ratio_to"][rig]["median"].get<double>());
     print_line(row["name"], row["cycles"], ratio_to);
   }
   if (results.contains("two_workers")) print_line("two workers, × one", results["two_workers"], "");

@@ -14,7 +14,8 @@ PANELS = [
 ]
 LINES = [(f"{family}/tcp/{what}", f"{title} {what}", color, style)
          for family, title, style in (("ipv4", "IPv4", "-"), ("ipv6", "IPv6", "--"))
-         for what, color in (("gue", "tab:red"), ("ipip", "tab:blue"), ("l3fwd", "tab:green"), ("empty", "tab:gray"))]
+         for what, color in (("gue", "tab:red"), ("ipip", "tab:blue"), ("l3fwd", "tab:green"),
+                             ("l3fwd_to_clients", "tab:olive"), ("empty", "tab:gray"))]
 
 
 def row_name(line, suffix):

@@ -30,6 +30,10 @@ std::unique_ptr<Rig> mac_swap_rig(Port& port);
 // side, then the MAC addresses are those of the next hop, TTL and checksum change. IPv6: rte_lpm6, and the hop limit.
 // REQUIRES: start_dpdk() was called. Throws std::runtime_error.
 std::unique_ptr<Rig> l3fwd_rig(Port& port, const TraceSpec& spec);
+
+// The same for IPv4, but packets go by their sources, as their answers would by their destinations: a router has as
+// many addresses to look up as there are clients, where the few VIPs of a trace lie in a line or two of its table.
+std::unique_ptr<Rig> l3fwd_to_clients_rig(Port& port);
 void start_dpdk();
 
 // The shipped Worker with one port whose kernel sees every frame itself. `flows`: of the trace, for tables that

@@ -51,7 +51,7 @@ many='flows:(65536|1048576)/vips:100/backends:1000$'
 second=${SECOND_CORE:-0}
 two_workers=()
 if [ "$second" != "$core" ]; then two_workers=(--second-core "$second"); fi
-pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000|^ipv[46]/tcp/ipip/.*/driver:null|^ipv4/tcp/ipip/flows:1048576/vips:100/backends:1000/known|^ipv4/syn/ipip/flows:1048576/vips:100/backends:1000/fresh" \
+pipeline targets "^ipv4/tcp/(ipip|gue)/$many|^ipv6/tcp/ipip/$many|^ipv4/syn/ipip/$many|^ipv4/tcp/ipip/flows:65536/vips:(1|10000)/backends:1000|^ipv[46]/tcp/ipip/flows:65536/vips:100/backends:1000/driver:null|^ipv4/tcp/ipip/flows:1048576/vips:100/backends:(3|1000)(/pools:1)?/driver:null|^ipv4/tcp/ipip/flows:1048576/vips:100/backends:1000/known|^ipv4/syn/ipip/flows:1048576/vips:100/backends:1000/fresh" \
   "${two_workers[@]}"
 taskset -c "$core" "$build/perf/micro_bench" --benchmark_format=json --benchmark_repetitions=7 \
   --benchmark_filter='build_slots|flip/pools:100/slots:65521/slots_change:1' >"$out/tables.json" 2>/dev/null

@@ -26,14 +26,14 @@ struct Endpoints {
   Be16 source_port;
 };
 
-// Sources lie in 16.0.0.0 – 79.255.255.255 or in 2001:db8:1::/48, where none is refused.
 Endpoints random_flow(const TraceSpec& spec, std::uint32_t i, std::mt19937& random) {
   Endpoints flow;
   flow.destination = destination_of(spec.family, spec.kind != TraceKind::not_vip, i % spec.vips);
   flow.source_port = Be16::from_host(static_cast<std::uint16_t>(1024 + random() % 60000));
-  const auto address = static_cast<std::uint32_t>(random());
+  auto address = static_cast<std::uint32_t>(random());
   if (spec.family == Family::ipv4) {
-    flow.source = IpAddress::from_v4(Be32::from_host(0x10000000 + (address & 0x3fffffff)));
+    while (!may_be_source4(address)) address = static_cast<std::uint32_t>(random());
+    flow.source = IpAddress::from_v4(Be32::from_host(address));
   } else {
     flow.source.bytes = {0x20, 0x01, 0x0d, 0xb8, 0x00, 0x01};
     store(&flow.source.bytes[12], Be32::from_host(address));

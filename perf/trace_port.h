@@ -35,6 +35,14 @@ struct TraceSpec {
 IpAddress destination_of(Family family, bool is_vip, std::uint32_t i);
 inline constexpr std::uint16_t kVipPort = 80;
 
+// Where IPv4 clients are: anywhere that unicast addresses are routed, but for the networks of destinations. None is
+// refused. IPv6 clients are in 2001:db8:1::/48.
+constexpr bool may_be_source4(std::uint32_t address) {
+  const std::uint32_t network = address >> 24;
+  return network >= 1 && network <= 223 && network != 10 && network != 127 && network != 169 && network != 198 &&
+         network != 203;
+}
+
 // The frames of a trace; any number of ports may hand them out, one after the other.
 class Trace {
  public:
