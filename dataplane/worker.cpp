@@ -108,6 +108,20 @@ void Worker::end_batch(const WorkerPort& from, const TablesView* view) {
   if (dropped_.count > 0) release_dropped(from);
 }
 
+// A backend may name an egress port that this process does not have: its tables come from another one.
+[[gnu::always_inline]] inline void Worker::sort_forwarded(Packet& packet) {
+  const std::uint8_t egress = packet.backend->port;
+  if (egress < ports_.size()) {
+    forward_[egress].push(packet);
+    // There are more counters than fit the cache; count_sent() will want these.
+    const std::uint32_t at = packet.backend->stats_index;
+    if (at < stats_.backends.size()) __builtin_prefetch(&stats_.backends[at], 1);
+  } else {
+    drop(packet, Counter::drop_no_backend);
+    dropped_.push(packet);
+  }
+}
+
 void Worker::sort_by_end() {
   for (std::size_t egress = 0; egress < ports_.size(); egress++) forward_[egress].count = 0;
   replies_.count = to_kernel_.count = dropped_.count = 0;
@@ -132,20 +146,6 @@ void Worker::sort_by_end() {
         dropped_.push(packet);
         break;
     }
-  }
-}
-
-// A backend may name an egress port that this process does not have: its tables come from another one.
-void Worker::sort_forwarded(Packet& packet) {
-  const std::uint8_t egress = packet.backend->port;
-  if (egress < ports_.size()) {
-    forward_[egress].push(packet);
-    // There are more counters than fit the cache; count_sent() will want these.
-    const std::uint32_t at = packet.backend->stats_index;
-    if (at < stats_.backends.size()) __builtin_prefetch(&stats_.backends[at], 1);
-  } else {
-    drop(packet, Counter::drop_no_backend);
-    dropped_.push(packet);
   }
 }
 

@@ -44,6 +44,12 @@ constexpr std::uint16_t checksum_of(std::uint64_t sum) {
   return static_cast<std::uint16_t>(~fold(sum));
 }
 
+// Of at most 2^16 words of 16 bits, such as a header has.
+constexpr std::uint16_t header_checksum_of(std::uint32_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~(sum + (sum >> 16)));
+}
+
 // What the pseudo header adds (RFC 9293, section 3.1; RFC 8200, section 8.1), of the addresses as they lie in the IP
 // header. REQUIRES: 8 or 32 bytes at `addresses`.
 inline std::uint64_t pseudo_sum(const std::uint8_t* addresses, Family family, std::uint32_t l4_bytes,

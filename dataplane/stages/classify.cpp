@@ -118,19 +118,24 @@ void take(Batch& batch, Packet& packet, const TablesView& view, const VipMatch& 
 }
 
 // Nearly all packets are of flows to an address, protocol and port that have an entry. True: that was it.
-template <typename Entry>
-[[gnu::always_inline]] inline bool take_at_once(Packet& packet, const Entry* service) {
-  if (service == nullptr || service->pool == PoolId::none || has_bad_source(packet)) [[unlikely]]
+template <typename Entry, typename Address>
+[[gnu::always_inline]] inline bool take_at_once(Packet& packet, const Entry* service, const Address& source,
+                                                const Address& destination) {
+  if (service == nullptr || service->pool == PoolId::none || is_bad_source(source, destination)) [[unlikely]]
     return false;
   set_service(packet, {service->vip, service->pool, service->tracking});
   return true;
 }
 [[gnu::always_inline]] inline bool take_at_once(Packet& packet, const TablesView& view) {
   if (packet.kind != PacketKind::flow) return false;
+  const std::uint8_t* ip = packet.l3();
   const Be16 port = packet.ports.destination;
-  if (packet.family == Family::ipv4)
-    return take_at_once(packet, own_service4(view, ipv4_destination(packet.l3()), packet.protocol, port));
-  return take_at_once(packet, own_service6(view, ipv6_destination(packet.l3()), packet.protocol, port));
+  if (packet.family == Family::ipv4) {
+    const Be32 destination = ipv4_destination(ip);
+    return take_at_once(packet, own_service4(view, destination, packet.protocol, port), ipv4_source(ip), destination);
+  }
+  const Block16 destination = ipv6_destination(ip);
+  return take_at_once(packet, own_service6(view, destination, packet.protocol, port), ipv6_source(ip), destination);
 }
 
 }  // namespace

@@ -64,12 +64,13 @@ bool goes_on_too_big(Packet& packet, Oversize oversize) {
                                              std::uint16_t bytes, std::uint8_t tos, IpProto protocol) {
   const Be16 length = Be16::from_host(bytes);
   // The template was summed with all of these zero; `tos` and `protocol` are the second bytes of their words.
-  const std::uint64_t sum = std::uint64_t{template_sum} + source_bits.raw() + length.raw() + (std::uint64_t{tos} << 8) +
-                            (static_cast<std::uint64_t>(protocol) << 8);
+  const std::uint32_t second_bytes = std::uint32_t{tos} + static_cast<std::uint32_t>(protocol);
+  const std::uint32_t sum =
+      template_sum + (source_bits.raw() & 0xffff) + (source_bits.raw() >> 16) + length.raw() + (second_bytes << 8);
   ip[offsetof(Ipv4Header, tos)] = tos;
   ip[offsetof(Ipv4Header, protocol)] = static_cast<std::uint8_t>(protocol);
   store(ip + offsetof(Ipv4Header, total_length), length);
-  store(ip + offsetof(Ipv4Header, checksum), checksum_of(sum));
+  store(ip + offsetof(Ipv4Header, checksum), header_checksum_of(sum));
 }
 
 void fill_ipv6(std::uint8_t* ip, std::uint16_t payload_bytes, std::uint8_t traffic_class, IpProto next_header,
@@ -143,60 +144,77 @@ template <Family kFamily, Encap kEncap>
                 static_cast<std::uint16_t>(outer_ip_bytes - O::kIpBytes), entropy, gue_filled_in);
 }
 
+// The frame now begins `front_bytes` before the inner packet, and ends with it. The frame.
+std::uint8_t* reshape(Packet& packet, std::uint16_t front_bytes) {
+  packet.data = packet.data + packet.l3_offset - front_bytes;
+  packet.headroom_bytes = static_cast<std::uint16_t>(packet.headroom_bytes + packet.l3_offset - front_bytes);
+  packet.contiguous_bytes = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(packet.contiguous_bytes - packet.l3_offset, packet.l3_bytes) + front_bytes);
+  packet.frame_bytes = front_bytes + std::uint32_t{packet.l3_bytes};
+  return packet.data;
+}
+
+template <Family kFamily, Encap kEncap>
+std::uint32_t outer_ip_bytes_of(const Packet& packet, std::span<const std::uint8_t> hops) {
+  return static_cast<std::uint32_t>(Outer<kFamily, kEncap>::kBytes + hops.size()) + packet.l3_bytes;
+}
+
+// `hops`: as hop_list_of() gives them; only behind a GUE header. `ip_at_or_constant`: where the IP header is in the
+// template; nearly always it is right behind Ethernet, and then how much to copy is known beforehand.
+template <Family kFamily, Encap kEncap>
+[[gnu::always_inline]] inline void write_outer(Packet& packet, std::span<const std::uint8_t> hops,
+                                               auto ip_at_or_constant) {
+  using O = Outer<kFamily, kEncap>;
+  const BackendRecord& backend = *packet.backend;
+  const auto hops_bytes = static_cast<std::uint16_t>(hops.size());
+  const auto outer_ip_bytes = static_cast<std::uint16_t>(outer_ip_bytes_of<kFamily, kEncap>(packet, hops));
+  const std::uint16_t ip_at = ip_at_or_constant;
+  const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes + hops_bytes);
+  if (packet.headroom_bytes + packet.l3_offset < front_bytes) return drop(packet, Counter::drop_no_headroom);
+  if (O::kUdp && !O::kIpv4 && !packet.is_whole()) return drop(packet, Counter::drop_segmented);
+
+  const auto traffic_class = static_cast<std::uint8_t>((traffic_class_of(packet) & backend.tos_keep) | backend.tos_set);
+  std::uint8_t* front = reshape(packet, front_bytes);
+  std::memcpy(front, backend.outer, ip_at + O::kBytes);
+  if (hops_bytes > 0) std::memcpy(front + ip_at + O::kBytes, hops.data(), hops_bytes);
+  fill<kFamily, kEncap>(front + ip_at, packet, outer_ip_bytes, traffic_class, hops_bytes);
+}
+
+// Apart from the others: what is called for few packets would cost registers, and so stores, for all.
+template <Family kFamily, Encap kEncap>
+[[gnu::noinline]] void write_outer_behind_tags(Packet& packet, std::span<const std::uint8_t> hops) {
+  write_outer<kFamily, kEncap>(packet, hops, ethernet_bytes(*packet.backend));
+}
+template <Family kFamily, Encap kEncap>
+[[gnu::noinline]] void put_too_big_in_front(Packet& packet, std::span<const std::uint8_t> hops) {
+  if (!goes_on_too_big(packet, packet.backend->oversize)) return;
+  if (outer_ip_bytes_of<kFamily, kEncap>(packet, hops) > kL3BytesMax) return drop(packet, Counter::drop_too_big);
+  packet.verdict = Verdict::split_outer;
+  write_outer_behind_tags<kFamily, kEncap>(packet, hops);
+}
+
+template <Family kFamily, Encap kEncap>
+[[gnu::always_inline]] inline void put_in_front_of(Packet& packet, std::span<const std::uint8_t> hops) {
+  const BackendRecord& backend = *packet.backend;
+  packet.verdict = Verdict::forward;
+  if (outer_ip_bytes_of<kFamily, kEncap>(packet, hops) > backend.path_mtu_bytes) [[unlikely]]
+    return put_too_big_in_front<kFamily, kEncap>(packet, hops);
+  if (backend.ip_at != sizeof(EthernetHeader)) [[unlikely]]
+    return write_outer_behind_tags<kFamily, kEncap>(packet, hops);
+  constexpr std::integral_constant<std::uint16_t, sizeof(EthernetHeader)> kBehindEthernet;
+  write_outer<kFamily, kEncap>(packet, hops, kBehindEthernet);
+}
+template <Family kFamily, Encap kEncap>
+[[gnu::noinline]] void put_in_front(Packet& packet) {
+  put_in_front_of<kFamily, kEncap>(packet, {});
+}
+
 // Ethernet and the port's tags; nearly always without tags, and then of a fixed size.
 void put_ethernet(std::uint8_t* front, const BackendRecord& backend, std::uint16_t bytes) {
   if (bytes == sizeof(EthernetHeader)) [[likely]]
     std::memcpy(front, backend.outer, sizeof(EthernetHeader));
   else
     std::memcpy(front, backend.outer, bytes);
-}
-
-// The frame now begins `front_bytes` before the inner packet, and ends with it.
-void reshape(Packet& packet, std::uint16_t front_bytes) {
-  packet.data = packet.data + packet.l3_offset - front_bytes;
-  packet.headroom_bytes = static_cast<std::uint16_t>(packet.headroom_bytes + packet.l3_offset - front_bytes);
-  packet.contiguous_bytes = static_cast<std::uint16_t>(
-      std::min<std::uint32_t>(packet.contiguous_bytes - packet.l3_offset, packet.l3_bytes) + front_bytes);
-  packet.frame_bytes = front_bytes + std::uint32_t{packet.l3_bytes};
-}
-
-// `hops`: as hop_list_of() gives them; only behind a GUE header. `ip_at`: a number, or a constant, which nearly always
-// is the one.
-template <Family kFamily, Encap kEncap, bool kHasHops>
-[[gnu::always_inline]] inline void put_in_front_at(Packet& packet, std::span<const std::uint8_t> hops,
-                                                   auto ip_at_or_constant) {
-  using O = Outer<kFamily, kEncap>;
-  const BackendRecord& backend = *packet.backend;
-  const auto hops_bytes = static_cast<std::uint16_t>(kHasHops ? hops.size() : 0);
-  const std::uint32_t outer_ip_bytes = std::uint32_t{O::kBytes} + hops_bytes + packet.l3_bytes;
-  const std::uint16_t ip_at = ip_at_or_constant;
-  const auto front_bytes = static_cast<std::uint16_t>(ip_at + O::kBytes + hops_bytes);
-  packet.verdict = Verdict::forward;
-  if (outer_ip_bytes > backend.path_mtu_bytes) [[unlikely]] {
-    if (!goes_on_too_big(packet, backend.oversize)) return;
-    if (outer_ip_bytes > kL3BytesMax) return drop(packet, Counter::drop_too_big);
-    packet.verdict = Verdict::split_outer;
-  }
-  if (packet.headroom_bytes + packet.l3_offset < front_bytes) return drop(packet, Counter::drop_no_headroom);
-  if (O::kUdp && !O::kIpv4 && !packet.is_whole()) return drop(packet, Counter::drop_segmented);
-
-  const auto traffic_class = static_cast<std::uint8_t>((traffic_class_of(packet) & backend.tos_keep) | backend.tos_set);
-  std::uint8_t* front = packet.data + packet.l3_offset - front_bytes;
-  std::memcpy(front + ip_at, backend.outer + ip_at, O::kBytes);
-  if constexpr (kHasHops) std::memcpy(front + ip_at + O::kBytes, hops.data(), hops_bytes);
-  put_ethernet(front, backend, ip_at);
-  fill<kFamily, kEncap>(front + ip_at, packet, static_cast<std::uint16_t>(outer_ip_bytes), traffic_class, hops_bytes);
-  reshape(packet, front_bytes);
-}
-
-template <Family kFamily, Encap kEncap, bool kHasHops = false>
-void put_in_front(Packet& packet, std::span<const std::uint8_t> hops = {}) {
-  const std::uint16_t ip_at = ethernet_bytes(*packet.backend);
-  if (ip_at == sizeof(EthernetHeader)) [[likely]]
-    put_in_front_at<kFamily, kEncap, kHasHops>(packet, hops,
-                                               std::integral_constant<std::uint16_t, sizeof(EthernetHeader)>{});
-  else
-    put_in_front_at<kFamily, kEncap, kHasHops>(packet, hops, ip_at);
 }
 
 // Nothing but another Ethernet header; its type says what family the packet is of.
@@ -210,11 +228,10 @@ void redirect(Packet& packet) {
   }
   const std::uint16_t ip_at = ethernet_bytes(backend);
   if (packet.headroom_bytes + packet.l3_offset < ip_at) return drop(packet, Counter::drop_no_headroom);
-  std::uint8_t* ip = packet.data + packet.l3_offset;
-  put_ethernet(ip - ip_at, backend, ip_at);
+  std::uint8_t* front = reshape(packet, ip_at);
+  put_ethernet(front, backend, ip_at);
   const EtherType type = packet.family == Family::ipv4 ? EtherType::ipv4 : EtherType::ipv6;
-  store(ip - sizeof(Be16), Be16::from_host(static_cast<std::uint16_t>(type)));
-  reshape(packet, ip_at);
+  store(front + ip_at - sizeof(Be16), Be16::from_host(static_cast<std::uint16_t>(type)));
 }
 
 template <Family kFamily>
@@ -237,9 +254,9 @@ void encap_for_family(Packet& packet) {
 void encap_with_hops(Packet& packet, const TablesView& view) {
   const HopList hops = hop_list_of(packet, view);
   if (packet.backend->outer_family == Family::ipv4)
-    put_in_front<Family::ipv4, Encap::gue0, true>(packet, hops.all());
+    put_in_front_of<Family::ipv4, Encap::gue0>(packet, hops.all());
   else
-    put_in_front<Family::ipv6, Encap::gue0, true>(packet, hops.all());
+    put_in_front_of<Family::ipv6, Encap::gue0>(packet, hops.all());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Thread-safety: pure functions.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -11,12 +12,32 @@
 
 namespace guideway {
 
-// RFC 1122, section 3.2.1.3, and RFC 3927, section 2.6.2; an attacker's "land" packet has source and destination equal.
+// RFC 1122, section 3.2.1.3: this host, loopback, multicast and broadcast; RFC 3927, section 2.6.2: link-local.
+struct AddressRange4 {
+  std::uint32_t first, last;
+};
+inline constexpr std::array<AddressRange4, 5> kBadSources4{{{0x00000000, 0x00000000},
+                                                            {0x7f000000, 0x7fffffff},
+                                                            {0xa9fe0000, 0xa9feffff},
+                                                            {0xe0000000, 0xefffffff},
+                                                            {0xffffffff, 0xffffffff}}};
+
+// By the first byte of an address: whether there is a bad one with it. One look tells that of nearly all packets.
+inline constexpr std::array<std::uint64_t, 4> kMayBeBadSource4 = [] {
+  std::array<std::uint64_t, 4> may_be_bad{};
+  for (const AddressRange4& range : kBadSources4)
+    for (std::uint32_t byte = range.first >> 24; byte <= range.last >> 24; byte++)
+      may_be_bad[byte / 64] |= std::uint64_t{1} << (byte % 64);
+  return may_be_bad;
+}();
+
+// An attacker's "land" packet has source and destination equal.
 inline bool is_bad_source(Be32 source, Be32 destination) {
   const std::uint32_t address = source.host();
-  const std::uint32_t first = address >> 24;
-  return address == 0 || first == 127 || (first >= 224 && first < 240) || address == 0xffffffff ||
-         address >> 16 == (169U << 8 | 254U) || source == destination;
+  const std::uint32_t byte = address >> 24;
+  const bool may_be_bad = (kMayBeBadSource4[byte / 64] >> (byte % 64) & 1) != 0;
+  const auto has_it = [address](const AddressRange4& range) { return range.first <= address && address <= range.last; };
+  return source == destination || (may_be_bad && std::ranges::any_of(kBadSources4, has_it));
 }
 
 // RFC 4291, sections 2.5.2, 2.5.3, 2.5.6 and 2.7.

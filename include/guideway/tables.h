@@ -27,7 +27,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kTablesLayoutVersion = 4;
+inline constexpr std::uint32_t kTablesLayoutVersion = 5;
 inline constexpr std::uint32_t kObjectUnitBytes = 64;
 
 // {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
@@ -146,13 +146,18 @@ static_assert(offsetof(VipRecord, unserved) == 28 && offsetof(VipRecord, prefix_
 constexpr std::uint8_t prefix_tag(std::uint32_t prefix_bits) {
   return static_cast<std::uint8_t>(prefix_bits + 1);
 }
+// A VipIndex4Key in a register: put together in memory, it could not be read as a whole at once.
+enum class VipIndex4Word : std::uint64_t {};
 struct VipIndex4Key {
   Be32 address;  // bits behind the prefix are 0
   Be16 port;
   std::uint8_t protocol = 0;
   std::uint8_t tag = 0;  // prefix_tag(); 0: the entry is free
   friend constexpr bool operator==(const VipIndex4Key& a, const VipIndex4Key& b) {
-    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+    return a == std::bit_cast<VipIndex4Word>(b);
+  }
+  friend constexpr bool operator==(const VipIndex4Key& a, VipIndex4Word b) {
+    return std::bit_cast<VipIndex4Word>(a) == b;
   }
 };
 struct VipIndex4Entry {
@@ -203,6 +208,14 @@ static_assert(service_key(Block16{1}, IpProto::tcp, Be16::from_host(80)) ==
               VipIndex6Key{
                   Block16{1}, Be16::from_host(80), static_cast<std::uint8_t>(IpProto::tcp), prefix_tag(128), {}});
 
+constexpr VipIndex4Word service_word(Be32 address, IpProto protocol, Be16 port) {
+  return VipIndex4Word{address.raw() | std::uint64_t{port.raw()} << 32 | static_cast<std::uint64_t>(protocol) << 48 |
+                       std::uint64_t{prefix_tag(32)} << 56};
+}
+static_assert(std::bit_cast<VipIndex4Key>(service_word(Be32::from_host(1), IpProto::tcp, Be16::from_host(80))) ==
+              VipIndex4Key{Be32::from_host(1), Be16::from_host(80), static_cast<std::uint8_t>(IpProto::tcp),
+                           prefix_tag(32)});
+
 constexpr bool is_free(const VipIndex4Key& key) {
   return key.tag == 0;
 }
@@ -213,22 +226,33 @@ constexpr bool is_free(const QuicServerId& key) {
   return key.size_bytes == 0;
 }
 
-constexpr std::uint64_t index_mix(std::uint64_t x) {
-  x *= 0x9e3779b97f4a7c15;
-  return x ^ (x >> 32);
+// Where a key's entry is, or begins to be looked for: these bits of the product of the key and 2^64 divided by the
+// golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4). All bits of the key reach them, and
+// addresses or ports in a row come to lie apart.
+constexpr std::uint64_t kIndexFactor = 0x9e3779b97f4a7c15;
+constexpr std::uint64_t index_place(std::uint64_t last_word) {
+  return last_word * kIndexFactor >> 40;
+}
+// A word of a key before the last one.
+constexpr std::uint64_t index_mix(std::uint64_t word) {
+  word *= kIndexFactor;
+  return word ^ (word >> 32);
+}
+inline std::uint64_t index_hash(VipIndex4Word word) {
+  return index_place(static_cast<std::uint64_t>(word));
 }
 inline std::uint64_t index_hash(const VipIndex4Key& key) {
-  return index_mix(std::bit_cast<std::uint64_t>(key));
+  return index_hash(std::bit_cast<VipIndex4Word>(key));
 }
 inline std::uint64_t index_hash(const VipIndex6Words& words) {
-  return index_mix(index_mix(index_mix(words[0]) ^ words[1]) ^ words[2]);
+  return index_place(index_mix(index_mix(words[0]) ^ words[1]) ^ words[2]);
 }
 inline std::uint64_t index_hash(const VipIndex6Key& key) {
   return index_hash(std::bit_cast<VipIndex6Words>(key));
 }
 inline std::uint64_t index_hash(const QuicServerId& key) {
   const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(key);
-  return index_mix(index_mix(words[0]) ^ words[1]);
+  return index_place(index_mix(words[0]) ^ words[1]);
 }
 
 // Which backend a flow that nobody knows goes to.

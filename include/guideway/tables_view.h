@@ -169,7 +169,7 @@ inline VipMatch find(const Index& index, Key key) {
 
 // The entry of exactly this address, protocol and port; nullptr if it has none.
 inline const VipIndex4Entry* own_service4(const TablesView& view, Be32 address, IpProto protocol, Be16 port) {
-  return detail::probe(view.index4, VipIndex4Key{address, port, static_cast<std::uint8_t>(protocol), prefix_tag(32)});
+  return detail::probe(view.index4, service_word(address, protocol, port));
 }
 inline const VipIndex6Entry* own_service6(const TablesView& view, const Block16& address, IpProto protocol, Be16 port) {
   return detail::probe(view.index6, service_words(address, protocol, port));

@@ -18,7 +18,7 @@ import sys
 # Every packet goes through these; what they call for some packets only may wait.
 HOT = ("DpdkPort::receive", "DpdkPort::transmit", "DpdkPort::release", "parse", "classify", "select", "encap",
        "FlowTable::insert", "FlowTable::put", "FlowTable::erase", "Worker::poll", "Worker::poll_network",
-       "Worker::process_ready", "Worker::sort_by_end", "Worker::sort_forwarded", "Worker::count_sent", "Worker::send_run",
+       "Worker::process_ready", "Worker::sort_by_end", "Worker::count_sent", "Worker::send_run",
        "Worker::forward", "Worker::end_batch")
 WINDOW = 60  # instructions, after which a store has long arrived
 

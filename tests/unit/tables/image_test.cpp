@@ -250,6 +250,33 @@ TEST(Image, IndexesAreAtMostHalfFullAndProbesMaxIsTheLongestWay) {
   EXPECT_EQ(header_of(image.index6).count, 2U);
 }
 
+// Addresses and ports in a row are what operators have; their entries must not come to lie one behind the other.
+TEST(Image, VipsInARowAreFoundAtOnce) {
+  struct Case {
+    const char* what;
+    std::uint32_t addresses, ports;
+    const char* first;
+  };
+  for (const Case& c : {Case{"ports of an address", 1, 2000, "203.0.113.1"},
+                        {"addresses", 10000, 1, "203.0.113.0"},
+                        {"both", 100, 20, "10.0.0.0"},
+                        {"IPv6 ports", 1, 2000, "2001:db8::1"},
+                        {"IPv6 addresses", 10000, 1, "2001:db8::"}}) {
+    DesiredTables desired;
+    desired.pools.resize(1);
+    for (std::uint32_t i = 0; i < c.addresses * c.ports; i++) {
+      IpAddress address = ip(c.first);
+      store(&address.bytes[12], Be32::from_host(load<Be32>(&address.bytes[12]).host() + i % c.addresses));
+      desired.vips.push_back({.prefix = IpPrefix::of(address),
+                              .port = static_cast<std::uint16_t>(1000 + i / c.addresses),
+                              .stats_index = i});
+    }
+    const TableImage image = ImageBuilder{}.build(desired);
+    const bool is_v4 = ip(c.first).family() == Family::ipv4;
+    EXPECT_LE(header_of(is_v4 ? image.index4 : image.index6).probes_max, 16U) << c.what;
+  }
+}
+
 // ---- sharing and digests -------------------------------------------------------------------------------------------
 
 TEST(Image, RebuildSharesWhatDidNotChange) {
