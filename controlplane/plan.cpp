@@ -212,8 +212,7 @@ void plan_removed_pool(const PlanFacts& facts, const config::Pool& pool, Plan& p
   plan.pools.push_back(std::move(planned));
 }
 
-void plan_pools(const PlanFacts& facts, const DesiredState& after, Plan& plan) {
-  const TableImage image = ImageBuilder().build(after.tables);
+void plan_pools(const PlanFacts& facts, const DesiredState& after, const TableImage& image, Plan& plan) {
   for (const config::Pool& pool : facts.other.pools) plan_pool(facts, after, image, pool, plan);
   for (const config::Pool& pool : facts.running.config.pools)
     if (find_pool(facts.other, pool.name) == nullptr) plan_removed_pool(facts, pool, plan);
@@ -257,13 +256,85 @@ void warn_of_pool(const PlanFacts& facts, const Plan::PlannedPool& pool, Plan& p
   for (const Plan::PlannedBackend& backend : pool.backends) warn_of_backend(facts, pool, backend, plan);
 }
 
+// What a change of VIPs and pools takes from the connections of slots that have moved.
+class LostHistory {
+ public:
+  // `after` counts all hops that there are now: those that go are what matters here.
+  LostHistory(const PlanFacts& facts, DesiredTables after, ImageBuilder& images) : facts_(facts) {
+    for (std::size_t p = 0; p < after.pools.size(); p++)
+      if (ends_second_chance(facts.other.pools[p])) after.pools[p].second_chance = true;
+    image_ = images.build(after);
+  }
+
+  void warn_of_vip(const config::Vip& before, const config::Vip& after, Plan& plan) const {
+    if (after.tracking != Tracking::none || before.tracking == Tracking::none) return;
+    const config::Pool& pool = facts_.other.pools[after.pool];
+    const std::string what = waits_for(pool, before.tracking);
+    if (what.empty()) return;
+    plan.warnings.push_back(
+        fmt::format("VIP {} {} ends its tracking while pool {} has {}: connections that are not at their slots' owners "
+                    "break; keep it until `guidewayctl status` shows none",
+                    after.name, to_text_with_port(after.prefix, after.port), pool.name, what));
+  }
+
+  void warn_of_pool(const config::Pool& pool, Plan& plan) const {
+    const std::uint32_t unsettled = unsettled_slots(pool);
+    if (unsettled == 0 || !ends_second_chance(pool)) return;
+    plan.warnings.push_back(
+        fmt::format("pool {}: its second chance ends while it has {}: connections that began there at another load "
+                    "balancer may break; keep it until `guidewayctl status` shows none",
+                    pool.name, text_of_unsettled(unsettled)));
+  }
+
+ private:
+  static std::string text_of_unsettled(std::uint32_t slots) {
+    return fmt::format("{} unsettled slot{}", slots, slots == 1 ? "" : "s");
+  }
+
+  std::uint32_t unsettled_slots(const config::Pool& pool) const {
+    return image_.pools[position_of(facts_.other, pool)].unsettled_slots;
+  }
+
+  // Hops are for TCP, and for VIPs that are tracked.
+  bool ends_second_chance(const config::Pool& after) const {
+    const config::Pool* before = find_pool(facts_.running.config, after.name);
+    if (before == nullptr || !before->second_chance || after.second_chance) return false;
+    const std::size_t position = position_of(facts_.running.config, *before);
+    return std::ranges::any_of(facts_.running.config.vips, [&](const config::Vip& vip) {
+      return vip.pool == position && vip.protocol == IpProto::tcp && vip.tracking != Tracking::none;
+    });
+  }
+
+  // What is not at its slot's owner: flows of unsettled slots; and when all are settled, known ones, which `moved` has
+  // of slots that were unsettled alone.
+  std::string waits_for(const config::Pool& pool, Tracking tracking) const {
+    if (const std::uint32_t unsettled = unsettled_slots(pool); unsettled > 0) return text_of_unsettled(unsettled);
+    std::uint64_t flows = 0;
+    for (const config::Backend& backend : pool.backends)
+      flows += facts_.flows({pool.name, backend.address}).value_or(0);
+    if (flows == 0 || tracking != Tracking::moved) return {};
+    return fmt::format("{} known flow{}", flows, flows == 1 ? "" : "s");
+  }
+
+  const PlanFacts& facts_;
+  TableImage image_;
+};
+
+void warn_of_lost_history(const PlanFacts& facts, const LostHistory& lost, Plan& plan) {
+  const auto before = by_service(facts.running.config);
+  const auto after = by_service(facts.other);
+  for (const Plan::PlannedVip& vip : plan.vips)
+    if (has(vip.keys, "tracking")) lost.warn_of_vip(*before.at(vip.service), *after.at(vip.service), plan);
+  for (const config::Pool& pool : facts.other.pools) lost.warn_of_pool(pool, plan);
+}
+
 void warn_of_nobody_left(const PlanFacts& facts, const DesiredState& after, Plan& plan) {
   for (std::size_t p = 0; p < after.backends.size(); p++)
     if (std::ranges::none_of(after.backends[p], &BackendDecision::usable))
       plan.warnings.push_back(fmt::format("pool {}: no backend would be usable", facts.other.pools[p].name));
 }
 
-void add_warnings(const PlanFacts& facts, const DesiredState& after, Plan& plan) {
+void add_warnings(const PlanFacts& facts, const DesiredState& after, ImageBuilder& images, Plan& plan) {
   if (facts.running.config.flow_hash.secret != facts.other.flow_hash.secret)
     plan.warnings.emplace_back(
         "the key of the flow hash changes: every flow of every pool goes elsewhere, known or not, and connections "
@@ -273,6 +344,7 @@ void add_warnings(const PlanFacts& facts, const DesiredState& after, Plan& plan)
       plan.warnings.push_back(fmt::format("VIP {} {} gets another pool: its connections may break", vip.name,
                                           to_text_with_port(vip.service.prefix, vip.service.port)));
   for (const Plan::PlannedPool& pool : plan.pools) warn_of_pool(facts, pool, plan);
+  warn_of_lost_history(facts, LostHistory(facts, after.tables, images), plan);
   warn_of_nobody_left(facts, after, plan);
 }
 
@@ -292,10 +364,11 @@ const char* to_text(Change change) {
 
 Plan make_plan(const PlanFacts& facts) {
   const DesiredState after = state_after(facts);
+  ImageBuilder images;
   Plan plan;
   plan_vips(facts, plan);
-  plan_pools(facts, after, plan);
-  add_warnings(facts, after, plan);
+  plan_pools(facts, after, images.build(after.tables), plan);
+  add_warnings(facts, after, images, plan);
   return plan;
 }
 

@@ -196,6 +196,63 @@ TEST_F(PlanTest, WhatReshufflesFlowsIsSaid) {
   EXPECT_EQ(plan(kRunning, cases[0].other).pools[0].moved_slots, 1021U);
 }
 
+TEST_F(PlanTest, TrackingThatEndsWhileItIsNeededIsSaid) {
+  const auto with = [](const char* protocol, const char* tracking) {
+    return kRunning + "protocol = \"" + protocol + "\"\ntracking = \"" + tracking + "\"\n";
+  };
+  eras_->note("web", 1021, {{*parse_ip("10.1.0.1"), 1}}, now_ - std::chrono::seconds(60));
+  const auto before = build_slot_table(Weights{{*parse_ip("10.1.0.1"), 1}, {*parse_ip("10.1.0.2"), 1}}, 1021);
+  const std::string unsettled = std::to_string(std::ranges::count(before, SlotEntry{1}));
+  const auto is_said = ElementsAre(
+      "VIP web 203.0.113.10:80 ends its tracking while pool web has " + unsettled +
+      " unsettled slots: connections that are not at their slots' owners break; keep it until `guidewayctl status` "
+      "shows none");
+  EXPECT_THAT(plan(with("tcp", "moved"), with("tcp", "none")).warnings, is_said);
+  EXPECT_THAT(plan(with("udp", "all"), with("udp", "none")).warnings, is_said);
+  EXPECT_THAT(plan(with("tcp", "all"), with("tcp", "moved")).warnings, IsEmpty());
+  EXPECT_THAT(plan(with("tcp", "none"), with("tcp", "none")).warnings, IsEmpty());
+}
+
+// Slots settle before the flows end that were remembered of them.
+TEST_F(PlanTest, TrackingThatEndsWhileFlowsAreKnownIsSaid) {
+  const std::string all = kRunning + "tracking = \"all\"\n";
+  const std::string none = kRunning + "tracking = \"none\"\n";
+  EXPECT_THAT(plan(kRunning, none).warnings, IsEmpty());
+  flows_ = {{"10.1.0.1", 4}, {"10.1.0.2", 3}};
+  EXPECT_THAT(plan(kRunning, none).warnings, ElementsAre(HasSubstr("while pool web has 7 known flows: connections")));
+  EXPECT_THAT(plan(all, none).warnings, IsEmpty()) << "it knows the flows of settled slots, too";
+}
+
+// The move of the same change counts as well: with the tracking left alone nothing of it would break.
+TEST_F(PlanTest, TrackingThatEndsTogetherWithAMoveIsSaid) {
+  const std::string three = with_backends(kB1 + "," + kB2 + "," + kB3);
+  const Plan moved = plan(kRunning, three + "tracking = \"none\"\n");
+  ASSERT_EQ(moved.pools.size(), 1U);
+  EXPECT_THAT(moved.warnings,
+              ElementsAre(HasSubstr("has " + std::to_string(moved.pools[0].moved_slots) + " unsettled slots")));
+}
+
+TEST_F(PlanTest, SecondChanceThatEndsWhileItIsNeededIsSaid) {
+  const auto with = [](bool second_chance, const char* vip) {
+    return with_backends(kB1 + "," + kB2, std::string("second_chance = ") + (second_chance ? "true\n" : "false\n")) +
+           vip;
+  };
+  const auto warnings = [&](const char* vip) { return plan(with(true, vip), with(false, vip)).warnings; };
+  EXPECT_THAT(warnings(""), IsEmpty()) << "all slots are settled";
+  // Over for longer than the window: only hops are left of it.
+  eras_->note("web", 1021, {{*parse_ip("10.1.0.1"), 1}, {*parse_ip("10.1.0.2"), 0}}, now_ + std::chrono::hours(1));
+  now_ += std::chrono::hours(1) + std::chrono::minutes(1);
+  plan(with(true, ""), with(true, ""));  // both are in force again
+  now_ += std::chrono::hours(2);
+  EXPECT_THAT(warnings(""),
+              ElementsAre(testing::MatchesRegex(
+                  "pool web: its second chance ends while it has 5[0-9][0-9] unsettled slots: connections that began "
+                  "there at another load balancer may break; keep it until `guidewayctl status` shows none")));
+  EXPECT_THAT(warnings("tracking = \"none\"\n"), IsEmpty()) << "its packets have no hops";
+  EXPECT_THAT(warnings("protocol = \"udp\"\n"), IsEmpty()) << "its packets have no hops";
+  EXPECT_THAT(plan(with(true, ""), with(true, "")).warnings, IsEmpty());
+}
+
 TEST_F(PlanTest, AnotherHashKeyReshufflesEverything) {
   const std::string key = directory_ + "/flow_hash.key";
   std::ofstream(key) << "000102030405060708090a0b0c0d0e0f\n";
