@@ -375,6 +375,8 @@ void ControlPlane::inherit_from_live() {
   for (const auto& [key, number] : numbers_before_) backend_indices_.recover(key, number);
   for (const auto& [address, egress] : inheritance.egress) next_hops_.remember(address, egress);
   health_.assume(inheritance.health);
+  eras_missing_ = eras_.lack_of(inheritance.unsettled_slots);
+  if (!eras_missing_.empty()) log(Level::warning, "{}", eras_missing_);
   for (const config::Pool& pool : config_->pools) checked_pools_.insert(pool.name);  // they are in force
   for (const VipRecord& vip : view->vips) {
     AnnounceFlag& flag = announce_flags_[{vip.address, vip.prefix_bits}];
@@ -471,7 +473,7 @@ std::vector<std::string> ControlPlane::warnings() const {
   std::vector<std::string> warnings;
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
   for (const std::string& warning :
-       {intents_warning_, eras_warning_, eras_unwritten_, numbers_warning_, numbers_unwritten_})
+       {intents_warning_, eras_warning_, eras_missing_, eras_unwritten_, numbers_warning_, numbers_unwritten_})
     if (!warning.empty()) warnings.push_back(warning);
   for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
   add_dataplane_warnings(warnings);

@@ -129,6 +129,7 @@ class ControlPlane {
   Intents intents_;
   std::string intents_warning_;
   std::string eras_warning_;    // what of the journal was not understood
+  std::string eras_missing_;    // what it says nothing of
   std::string eras_unwritten_;  // why it lacks something now
   Eras eras_;
   SteadyWallClock clock_;

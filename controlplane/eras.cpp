@@ -286,6 +286,22 @@ PastEras Eras::past_of(History history, EraTime now) const {
   return past;
 }
 
+std::string Eras::lack_of(const std::map<std::string, std::uint32_t>& unsettled_slots) const {
+  const auto is_known = [this](const std::string& pool) {
+    const auto found = pools_.find(pool);
+    return found != pools_.end() && !found->second.eras.empty();
+  };
+  std::string lack;
+  for (const auto& [pool, unsettled] : unsettled_slots)
+    if (unsettled > 0 && !is_known(pool))
+      lack += fmt::format("{} {} (unsettled slots: {})", lack.empty() ? "" : ",", pool, unsettled);
+  if (lack.empty()) return {};
+  return fmt::format(
+      "{} is missing, or says nothing of pools whose slots have moved:{}; they settle now, and connections that began "
+      "before they moved may break",
+      path_, lack);
+}
+
 std::optional<EraTime> Eras::next_change(EraTime now) const {
   now = not_before_latest(now);
   std::optional<EraTime> next;

@@ -80,6 +80,9 @@ class Eras {
   // When time will change what past() says; none: it will not.
   std::optional<EraTime> next_change(EraTime now) const;
 
+  // What is not known of pools that have so many unsettled slots in force, as a warning; empty: nothing.
+  std::string lack_of(const std::map<std::string, std::uint32_t>& unsettled_slots) const;
+
   // Whether the journal lacks something: a write failed, or somebody took the file away.
   bool is_behind() const { return is_behind_ || (file_ && !file_->is_in_place()); }
   // Writes what it lacks. Throws std::system_error: it still does.

@@ -1,5 +1,6 @@
 #include "controlplane/live_tables.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace guideway::controlplane {
@@ -26,9 +27,15 @@ bool has_whole_source(const BackendRecord& record) {
   return record.encap != Encap::l2dsr && record.source_entropy == Be32{};
 }
 
+std::uint32_t unsettled_slots(const PoolView& pool) {
+  return static_cast<std::uint32_t>(std::count_if(pool.slots, pool.slots + pool.slot_count,
+                                                  [](SlotEntry entry) { return (entry & kSlotUnsettled) != 0; }));
+}
+
 void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool,
                   const std::set<BackendKey>& removed, Inheritance& out) {
   const std::vector<std::uint32_t> slots = LiveTables::owned_slots(live);
+  out.unsettled_slots.emplace(pool.name, unsettled_slots(live));
   const config::HealthCheck* check = health_check_of(config, pool);
   for (std::uint32_t b = 0; b < live.backend_count; b++) {
     const BackendRecord& record = live.backends[b];

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "common/shm/tables_writer.h"
@@ -43,6 +44,7 @@ struct Inheritance {
   std::map<BackendKey, std::uint32_t> backend_indices;
   std::map<HealthTarget, Health> health;  // of those that owned slots, and those that were down
   std::map<IpAddress, Egress> egress;
+  std::map<std::string, std::uint32_t> unsettled_slots;  // by pool
 };
 // `removed`: backends that are not alive because operators said so, whatever their health.
 Inheritance inherit(const TablesView& view, const config::Config& config, const std::set<BackendKey>& removed);

@@ -458,6 +458,33 @@ TEST_F(ControlPlaneTest, WarnsOfAJournalForAsLongAsItCannotBeWritten) {
   EXPECT_TRUE(std::filesystem::exists(state + "/eras.journal"));
 }
 
+// Whoever takes the journal away while the control plane is off: the slots have moved, and nobody knows from where.
+TEST_F(ControlPlaneTest, WarnsOfAJournalThatIsMissingBesideUnsettledSlots) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  ask(Method::post, "/api/v1/backends/web/b1/drain");
+  ASSERT_TRUE(followed());
+  const auto unsettled = [&] { return ask(Method::get, "/api/v1/status")["pools"][0]["unsettled_slots"].get<int>(); };
+  const auto warnings_after_restart = [&](bool with_journal) {
+    control_plane_.reset();
+    if (!with_journal) std::filesystem::remove(directory_ + "/state/eras.journal");
+    start();
+    EXPECT_TRUE(wait([&] { return control_plane_->dataplane().connected(); }));
+    return ask(Method::get, "/api/v1/status")["warnings"].dump();
+  };
+  const int moved = unsettled();
+  ASSERT_GT(moved, 0);
+  EXPECT_EQ(warnings_after_restart(true).find("eras.journal"), std::string::npos);
+  const std::string warnings = warnings_after_restart(false);
+  EXPECT_NE(warnings.find(directory_ +
+                          "/state/eras.journal is missing, or says nothing of pools whose slots have moved: "
+                          "web (unsettled slots: " +
+                          std::to_string(moved) + ")"),
+            std::string::npos)
+      << warnings;
+  EXPECT_EQ(unsettled(), 0) << "they settle";
+  EXPECT_EQ(warnings_after_restart(false).find("eras.journal"), std::string::npos) << "nothing is unsettled any more";
+}
+
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   ASSERT_TRUE(state_becomes(0, "up"));
   write_config("[bgp]\nnonsense = 1\n");
