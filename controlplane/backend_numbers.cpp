@@ -37,7 +37,7 @@ BackendNumbers parse(const std::string& text) {
 }  // namespace
 
 BackendNumbersFile::BackendNumbersFile(const std::string& state_dir) : path_(state_dir + "/backend_numbers.json") {
-  std::filesystem::create_directories(state_dir);
+  make_state_directory(state_dir);
 }
 
 BackendNumbers BackendNumbersFile::load(std::string& warning) {

@@ -126,8 +126,8 @@ class ControlPlane {
   WallTime started_, loaded_at_;
 
   IntentsFile intents_file_;
+  std::string intents_warning_;  // before whoever writes it, as the ones below
   Intents intents_;
-  std::string intents_warning_;
   std::string eras_warning_;    // what of the journal was not understood
   std::string eras_missing_;    // what it says nothing of
   std::string eras_unwritten_;  // why it lacks something now

@@ -26,6 +26,14 @@ void write_all(int fd, std::string_view text, const std::string& path) {
 
 }  // namespace
 
+void make_state_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    throw std::system_error(error, "cannot make the directory " + path +
+                                       "; remove what is in its way, or name another one as [control] state_dir");
+}
+
 std::optional<std::string> read_whole(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
@@ -37,7 +45,7 @@ std::optional<std::string> read_whole(const std::string& path) {
   for (;;) {
     const ssize_t n = read(file.get(), part, sizeof part);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot read " + path);
+    if (n < 0) fail("cannot read " + path + (errno == EISDIR ? "; move the directory of this name away" : ""));
     if (n == 0) return text;
     text.append(part, static_cast<std::size_t>(n));
   }
@@ -51,8 +59,12 @@ void replace_durably(const std::string& path, std::string_view text) {
     write_all(file.get(), text, aside);
     if (fsync(file.get()) != 0) fail("cannot sync " + aside);
   }
-  if (rename(aside.c_str(), path.c_str()) != 0) fail("cannot rename " + aside + " to " + path);
-  const std::string directory = std::filesystem::path(path).parent_path();
+  rename_durably(aside, path);
+}
+
+void rename_durably(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) fail("cannot rename " + from + " to " + to);
+  const std::string directory = std::filesystem::path(to).parent_path();
   const Descriptor parent(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid() || fsync(parent.get()) != 0) fail("cannot sync " + directory);
 }

@@ -11,11 +11,17 @@
 
 namespace guideway::controlplane {
 
+// Makes `[control] state_dir` and what is above it, if need be.
+void make_state_directory(const std::string& path);
+
 // nullopt: there is no such file.
 std::optional<std::string> read_whole(const std::string& path);
 
 // The file has the old text or the new one, never anything else.
 void replace_durably(const std::string& path, std::string_view text);
+
+// `to` is what was `from`, or what it was before.
+void rename_durably(const std::string& from, const std::string& to);
 
 // What is appended is there as a whole, or up to some byte of it.
 class AppendedFile {

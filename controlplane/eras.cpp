@@ -4,7 +4,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -138,7 +137,7 @@ std::set<const Era*> eras_of_idle(const std::vector<Era>& kept, const std::deque
 
 Eras::Eras(const std::string& state_dir, std::chrono::milliseconds window, std::string& warning)
     : path_(state_dir + "/eras.journal"), window_(window) {
-  std::filesystem::create_directories(state_dir);
+  make_state_directory(state_dir);
   if (const auto text = read_whole(path_)) load(*text, warning);
 }
 

@@ -1,8 +1,8 @@
 #include "controlplane/intents.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <system_error>
 
 #include "controlplane/durable_file.h"
 
@@ -49,25 +49,40 @@ Intents parse(const std::string& text) {
 
 }  // namespace
 
-IntentsFile::IntentsFile(const std::string& state_dir) : path_(state_dir + "/intents.json") {
-  std::filesystem::create_directories(state_dir);
+IntentsFile::IntentsFile(const std::string& state_dir) : path_(state_dir + "/intents.json"), aside_(path_ + ".bad") {
+  make_state_directory(state_dir);
 }
 
-Intents IntentsFile::load(std::string& warning) const {
+Intents IntentsFile::load(std::string& warning) {
   const std::optional<std::string> text = read_whole(path_);
   if (!text) return {};
   try {
     return parse(*text);
   } catch (const std::exception& error) {
-    const std::string aside = path_ + ".bad";
-    std::filesystem::rename(path_, aside);
-    warning = "operator intents in " + path_ + " cannot be understood (" + error.what() + "); the file is kept as " +
-              aside + ", no backend is drained or reweighted";
+    is_bad_ = true;
+    warning = "operator intents in " + path_ + " cannot be understood (" + error.what() + "); " + kept_where() +
+              ", no backend is drained or reweighted";
     return {};
   }
 }
 
-void IntentsFile::store(const Intents& intents) const {
+// On a disk that cannot be written the file stays where it is: nothing of it is lost, and traffic needs us to start.
+std::string IntentsFile::kept_where() {
+  try {
+    put_aside();
+    return "the file is kept as " + aside_;
+  } catch (const std::system_error& error) {
+    return "the file stays there until it can be kept aside (" + std::string(error.what()) + ")";
+  }
+}
+
+void IntentsFile::put_aside() {
+  rename_durably(path_, aside_);
+  is_bad_ = false;
+}
+
+void IntentsFile::store(const Intents& intents) {
+  if (is_bad_) put_aside();
   replace_durably(path_, to_json_text(intents));
 }
 

@@ -458,6 +458,16 @@ TEST_F(ControlPlaneTest, WarnsOfAJournalForAsLongAsItCannotBeWritten) {
   EXPECT_TRUE(std::filesystem::exists(state + "/eras.journal"));
 }
 
+TEST_F(ControlPlaneTest, WarnsOfIntentsThatCannotBeUnderstood) {
+  control_plane_.reset();
+  std::ofstream(directory_ + "/state/intents.json") << "{";
+  start();
+  const std::string warnings = ask(Method::get, "/api/v1/status")["warnings"].dump();
+  EXPECT_NE(warnings.find("operator intents in " + directory_ + "/state/intents.json cannot be understood"),
+            std::string::npos)
+      << warnings;
+}
+
 // Whoever takes the journal away while the control plane is off: the slots have moved, and nobody knows from where.
 TEST_F(ControlPlaneTest, WarnsOfAJournalThatIsMissingBesideUnsettledSlots) {
   ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));

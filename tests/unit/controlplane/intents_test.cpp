@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 namespace guideway::controlplane {
 namespace {
@@ -20,6 +21,10 @@ class IntentsFileTest : public testing::Test {
   }
   ~IntentsFileTest() override { fs::remove_all(directory_); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(directory_ / name) << text; }
+  std::string read(const std::string& name) const {
+    std::ifstream file(directory_ / name);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
   Intents load() {
     warning_.clear();
     return IntentsFile(directory_).load(warning_);
@@ -82,6 +87,47 @@ TEST_F(IntentsFileTest, ACorruptFileIsKeptAsideWithASentence) {
   }
 }
 
+// As on a disk that cannot be written. What it says is not lost, whatever is stored later.
+TEST_F(IntentsFileTest, ACorruptFileThatCannotBeKeptAsideStays) {
+  write("intents.json", "{");
+  fs::create_directories(directory_ / "intents.json.bad" / "in the way");
+  IntentsFile file(directory_);
+  EXPECT_EQ(file.load(warning_), Intents{});
+  EXPECT_NE(warning_.find("the file stays there until it can be kept aside (cannot rename " +
+                          (directory_ / "intents.json").string() + " to "),
+            std::string::npos)
+      << warning_;
+  EXPECT_THROW(file.store(kIntents), std::system_error);
+  EXPECT_EQ(read("intents.json"), "{");
+  fs::remove_all(directory_ / "intents.json.bad");
+  file.store(kIntents);
+  EXPECT_EQ(read("intents.json.bad"), "{");
+  file.store({});
+  EXPECT_EQ(read("intents.json.bad"), "{") << "once is enough";
+  EXPECT_EQ(load(), Intents{});
+  EXPECT_EQ(warning_, "");
+}
+
+TEST_F(IntentsFileTest, WhatIsInTheWayIsSaid) {
+  const auto said = [](const auto& action) -> std::string {
+    try {
+      action();
+    } catch (const std::system_error& error) {
+      return error.what();
+    }
+    return "nothing";
+  };
+  const std::string path = directory_ / "intents.json";
+  fs::create_directory(path);
+  EXPECT_EQ(said([&] { load(); }), "cannot read " + path + "; move the directory of this name away: Is a directory");
+  write("state", "a file");
+  const std::string state = directory_ / "state";
+  for (const std::string& state_dir : {state, state + "/below"})
+    EXPECT_EQ(said([&] { IntentsFile{state_dir}; }),
+              "cannot make the directory " + state_dir +
+                  "; remove what is in its way, or name another one as [control] state_dir: Not a directory");
+}
+
 // A kill between write and rename leaves the file aside, whole or in part.
 TEST_F(IntentsFileTest, ADeathBeforeTheRenameLeavesTheOldIntents) {
   IntentsFile(directory_).store(kIntents);
@@ -92,7 +138,7 @@ TEST_F(IntentsFileTest, ADeathBeforeTheRenameLeavesTheOldIntents) {
 }
 
 TEST_F(IntentsFileTest, AStoreThatFailsLeavesTheOldIntents) {
-  const IntentsFile file(directory_);
+  IntentsFile file(directory_);
   file.store(kIntents);
   fs::create_directory(directory_ / "intents.json.new");  // in the way of the new file
   EXPECT_THROW(file.store({}), std::system_error);
