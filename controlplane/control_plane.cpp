@@ -17,14 +17,6 @@ using std::chrono::system_clock;
 constexpr std::chrono::seconds kStatsInterval{1};
 constexpr std::chrono::seconds kOfferAgain{1};
 
-std::vector<std::string> warnings_of(const config::LoadResult& loaded) {
-  std::vector<std::string> warnings;
-  for (const config::Diagnostic& diagnostic : loaded.diagnostics)
-    if (diagnostic.severity == config::Severity::warning)
-      warnings.push_back(fmt::format("{}:{}: {}", diagnostic.file, diagnostic.line, diagnostic.message));
-  return warnings;
-}
-
 std::string drain_reason(const Intent& intent, BackendState state, const SteadyWallClock& clock) {
   std::string reason = "drained by an operator";
   if (intent.deadline && state == BackendState::removed)
@@ -32,12 +24,6 @@ std::string drain_reason(const Intent& intent, BackendState state, const SteadyW
   else if (intent.deadline)
     reason += ", to be removed at " + to_utc_text(clock.wall_of(*intent.deadline));
   return intent.reason.empty() ? reason : reason + ": " + intent.reason;
-}
-
-std::string first_error_of(const config::LoadResult& loaded, const std::string& path) {
-  const auto first = std::ranges::find(loaded.diagnostics, config::Severity::error, &config::Diagnostic::severity);
-  return first == loaded.diagnostics.end() ? path + " cannot be loaded"
-                                           : fmt::format("{}:{}: {}", first->file, first->line, first->message);
 }
 
 bool same_memory(const Descriptor& a, const Descriptor& b) {
@@ -76,7 +62,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       config_path_(std::move(config_path)),
       config_(std::move(loaded.config)),
       at_start_(*config_),
-      config_warnings_(warnings_of(loaded)),
+      config_warnings_(loaded.warnings()),
       started_(system_clock::now()),
       loaded_at_(started_),
       intents_file_(config_->control.state_dir),
@@ -135,12 +121,12 @@ void ControlPlane::follow_config() {
 ControlPlane::Reload ControlPlane::reload() {
   config::LoadResult loaded = config::load_config(config_path_);
   if (!loaded.config) {
-    reload_error_ = first_error_of(loaded, config_path_);
+    reload_error_ = loaded.first_error();
     log(Level::error, "reload refused, what runs stays: {}", reload_error_);
     return {false, reload_error_, loaded.report()};
   }
   reload_error_.clear();
-  config_warnings_ = warnings_of(loaded);
+  config_warnings_ = loaded.warnings();
   config_ = std::move(loaded.config);
   loaded_at_ = system_clock::now();
   log(Level::info, "reloaded {}", config_path_);
@@ -152,12 +138,12 @@ ControlPlane::Reload ControlPlane::reload() {
 
 ControlPlane::Planned ControlPlane::plan(std::string text, const std::string& name) const {
   const config::LoadResult loaded = config::load_config_text(std::move(text), name);
-  if (!loaded.config) return {{}, first_error_of(loaded, name), loaded.report()};
+  if (!loaded.config) return {{}, loaded.first_error(), loaded.report()};
   const auto flows = [this](const BackendKey& backend) { return stats_.flows(backend_indices_.at(backend)); };
   Plan plan = make_plan({facts(), desired_, eras_, *loaded.config, flows});
   if (publisher_.writer() == nullptr)
     plan.warnings.push_back("nothing is in force, so nobody knows which slots would move: " + link_.why_not());
-  for (const auto& warnings : {restart_warnings(*loaded.config), warnings_of(loaded)})
+  for (const auto& warnings : {restart_warnings(*loaded.config), loaded.warnings()})
     plan.warnings.insert(plan.warnings.end(), warnings.begin(), warnings.end());
   return {std::move(plan), {}, {}};
 }

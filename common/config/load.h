@@ -24,11 +24,16 @@ struct Diagnostic {
 // file's content (for the excerpt).
 std::string format(const Diagnostic& diagnostic, std::string_view text);
 
+// In one line: "FILE:LINE: MESSAGE", or "FILE: MESSAGE".
+std::string brief(const Diagnostic& diagnostic);
+
 struct LoadResult {
-  std::optional<Config> config;         // empty if there is any error
-  std::vector<Diagnostic> diagnostics;  // in the order of the file; warnings too
-  std::string text;                     // what was read
-  std::string report() const;           // all diagnostics, formatted, and a last line that counts them
+  std::optional<Config> config;               // empty if there is any error
+  std::vector<Diagnostic> diagnostics;        // in the order of the file; warnings too
+  std::string text;                           // what was read
+  std::string report() const;                 // all diagnostics, formatted, and a last line that counts them
+  std::vector<std::string> warnings() const;  // brief
+  std::string first_error() const;            // brief; empty: there is none
 };
 
 // Input is bounded before the TOML parser sees it (4 MiB, lines of 4 KiB, 16 dots in a key, nesting of 16):

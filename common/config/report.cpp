@@ -41,6 +41,23 @@ std::string format(const Diagnostic& diagnostic, std::string_view text) {
   return out;
 }
 
+std::string brief(const Diagnostic& diagnostic) {
+  const std::string line = diagnostic.line > 0 ? ":" + std::to_string(diagnostic.line) : "";
+  return diagnostic.file + line + ": " + diagnostic.message;
+}
+
+std::vector<std::string> LoadResult::warnings() const {
+  std::vector<std::string> warnings;
+  for (const Diagnostic& diagnostic : diagnostics)
+    if (diagnostic.severity == Severity::warning) warnings.push_back(brief(diagnostic));
+  return warnings;
+}
+
+std::string LoadResult::first_error() const {
+  const auto first = std::ranges::find(diagnostics, Severity::error, &Diagnostic::severity);
+  return first == diagnostics.end() ? "" : brief(*first);
+}
+
 std::string LoadResult::report() const {
   std::string out;
   std::size_t errors = 0;

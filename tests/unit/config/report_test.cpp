@@ -28,6 +28,19 @@ TEST(Report, PlacesOutsideTheTextHaveNoExcerpt) {
   EXPECT_EQ(format({Severity::warning, "a.toml", 1, 99, "odd"}, "x"), "a.toml:1:99: warning: odd\n    x\n     ^\n");
 }
 
+TEST(Report, BriefNamesALineOnlyIfThereIsOne) {
+  EXPECT_EQ(brief({Severity::error, "a.toml", 9, 4, "odd"}), "a.toml:9: odd");
+  EXPECT_EQ(brief({Severity::error, "a.toml", 0, 0, "odd"}), "a.toml: odd");
+  LoadResult result;
+  EXPECT_EQ(result.first_error(), "");
+  result.diagnostics = {{Severity::warning, "a.toml", 0, 0, "odd"},
+                        {Severity::error, "a.toml", 2, 1, "bad"},
+                        {Severity::error, "a.toml", 3, 1, "worse"},
+                        {Severity::warning, "a.toml", 4, 1, "odder"}};
+  EXPECT_EQ(result.warnings(), (std::vector<std::string>{"a.toml: odd", "a.toml:4: odder"}));
+  EXPECT_EQ(result.first_error(), "a.toml:2: bad");
+}
+
 TEST(Words, EditDistance) {
   EXPECT_EQ(edit_distance("", ""), 0U);
   EXPECT_EQ(edit_distance("", "abc"), 3U);
