@@ -30,7 +30,7 @@ struct RequestError : std::runtime_error {
 json parse_object(const std::string& body) {
   if (body.empty()) return json::object();
   json object = json::parse(body, nullptr, false);
-  if (!object.is_object()) throw RequestError(400, "the body must be a JSON object");
+  if (!object.is_object()) throw RequestError(400, "the body must be a JSON object, in UTF-8");
   return object;
 }
 

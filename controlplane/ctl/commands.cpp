@@ -108,6 +108,16 @@ std::string checked_address(const std::string& text) {
   return text;
 }
 
+// JSON has no other encoding.
+std::string checked_utf8(const char* what, const std::string& text) {
+  try {
+    Json(text).dump();
+  } catch (const Json::type_error&) {
+    throw UsageError(std::string(what) + " must be UTF-8; set the terminal to that, or use ASCII");
+  }
+  return text;
+}
+
 Json diagnostics_of(const config::LoadResult& result) {
   Json list = Json::array();
   for (const config::Diagnostic& diagnostic : result.diagnostics)
@@ -134,8 +144,8 @@ Exit check(const std::string& file, const Output& output) {
 Exit plan(const ApiClient& api, const std::string& file, const Output& output) {
   const config::LoadResult loaded = config::load_config(file);
   if (!loaded.config) return check(file, output);
-  const Json answer =
-      api.post("/api/v1/plan", {{"file", std::filesystem::absolute(file).string()}, {"text", loaded.text}});
+  const std::string path = checked_utf8("the path of the file", std::filesystem::absolute(file).string());
+  const Json answer = api.post("/api/v1/plan", {{"file", path}, {"text", loaded.text}});
   if (output.json)
     print(answer);
   else
@@ -167,7 +177,7 @@ Exit explain(const ApiClient& api, const FlowArguments& flow, const Output& outp
 }
 
 Exit drain(const ApiClient& api, const std::string& backend, const DrainArguments& arguments, const Output& output) {
-  Json body{{"reason", arguments.reason}};
+  Json body{{"reason", checked_utf8("--reason", arguments.reason)}};
   if (arguments.deadline) body["deadline_s"] = arguments.deadline->count();
   if (!arguments.wait) return change(api, backend, "drain", body, output);
   const Change made = make_change(api, backend, "drain", body);
@@ -181,7 +191,8 @@ Exit undrain(const ApiClient& api, const std::string& backend, const Output& out
 
 Exit weight(const ApiClient& api, const std::string& backend, std::optional<std::uint16_t> weight,
             const std::string& reason, const Output& output) {
-  return change(api, backend, "weight", {{"weight", weight ? Json(*weight) : Json()}, {"reason", reason}}, output);
+  return change(api, backend, "weight",
+                {{"weight", weight ? Json(*weight) : Json()}, {"reason", checked_utf8("--reason", reason)}}, output);
 }
 
 Exit version(const ApiClient& api, const Output& output) {

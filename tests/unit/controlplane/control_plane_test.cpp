@@ -347,6 +347,8 @@ TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
       {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": -1})", 400},
       {Method::post, "/api/v1/backends/web/b1/weight", R"({"weight": 1.5})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"reason": "two\nlines"})", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", "{\"reason\": \"gr\xf6\xdf\"}", 400},
+      {Method::post, "/api/v1/backends/web/b1/drain", R"({"reason": "half of a pair: \ud800"})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": 0})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": 2592001})", 400},
       {Method::post, "/api/v1/backends/web/b1/drain", R"({"deadline_s": "30m"})", 400},

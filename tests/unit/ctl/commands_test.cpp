@@ -27,6 +27,36 @@ TEST(FindBackend, ByFullOrUnambiguousName) {
   EXPECT_EQ(found("../../reload"), "there is no backend \"../../reload\"; guidewayctl status shows all of them");
 }
 
+// What goes wrong without a control plane.
+template <typename Command>
+std::string said(const Command& command) {
+  try {
+    command();
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+  return "nothing";
+}
+
+TEST(Reason, IsUtf8) {
+  const ApiClient nobody("/nowhere");
+  const auto of_drain = [&](const char* reason) {
+    return said([&] { drain(nobody, "b1", {reason, std::nullopt, false}, {}); });
+  };
+  const auto of_weight = [&](const char* reason) { return said([&] { weight(nobody, "b1", 1, reason, {}); }); };
+  for (const char* reason : {"\xff",
+                             "gr\xf6\xdf"
+                             "er",
+                             "\xc3", "\xed\xa0\x80"}) {
+    SCOPED_TRACE(reason);
+    for (const std::string& sentence : {of_drain(reason), of_weight(reason)})
+      EXPECT_EQ(sentence, "--reason must be UTF-8; set the terminal to that, or use ASCII");
+  }
+  for (const char* reason : {"", "disk", "größer", "\xf0\x9f\x94\xa7"})
+    for (const std::string& sentence : {of_drain(reason), of_weight(reason)})
+      EXPECT_NE(sentence.find("there is no /nowhere"), std::string::npos) << sentence;
+}
+
 TEST(Figures, Rates) {
   const std::pair<double, const char*> kCases[] = {
       {0, "0 pkt/s"},        {0.04, "0.0 pkt/s"},  {1, "1.0 pkt/s"},        {9.94, "9.9 pkt/s"},
