@@ -72,18 +72,19 @@ constexpr IpPrefix v4_prefix(std::uint32_t address, std::uint8_t bits) {
 struct NotUnicast {
   IpPrefix prefix;
   const char* why;
+  bool is_local = false;  // a host has it all the same, for itself or its neighbours
 };
 constexpr NotUnicast kNotUnicast[] = {
     {v4_prefix(0xffffffff, 32), "is the broadcast address"},
     {v4_prefix(0, 8), "is in 0.0.0.0/8, which names no host"},
-    {v4_prefix(0x7f000000, 8), "is a loopback address"},
-    {v4_prefix(0xa9fe0000, 16), "is a link-local address"},
+    {v4_prefix(0x7f000000, 8), "is a loopback address", true},
+    {v4_prefix(0xa9fe0000, 16), "is a link-local address", true},
     {v4_prefix(0xe0000000, 4), "is a multicast address"},
     {v4_prefix(0xf0000000, 4), "is in 240.0.0.0/4, which is reserved"},
     {{{}, 128}, "is the unspecified address"},
     {{{{0xff}}, 8}, "is a multicast address"},
-    {{{{0xfe, 0x80}}, 10}, "is a link-local address"},
-    {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128}, "is the loopback address"},
+    {{{{0xfe, 0x80}}, 10}, "is a link-local address", true},
+    {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128}, "is the loopback address", true},
 };
 
 // The first of them that the prefix has a part in; nullptr if a host on a network can have every address of it.
@@ -95,6 +96,19 @@ const NotUnicast* not_unicast(const IpPrefix& prefix) {
 // An IPv4 address in the clothes of IPv6 would be taken for IPv4.
 std::nullopt_t refuse_mapped(const Field& field, const std::string& text, const std::string& better) {
   return field.error("is the IPv4-mapped " + in_quotes(text) + "; write " + in_quotes(better));
+}
+
+std::optional<IpAddress> address(const Field& field) {
+  const auto* text = std::get_if<std::string>(&field.value.data);
+  if (text == nullptr) return field.wants("an IP address");
+  const auto ip = parse_ip(*text);
+  if (!ip) return field.error("must be an IPv4 or IPv6 address, not " + in_quotes(*text));
+  if (ip->is_v4() && text->find(':') != std::string::npos) return refuse_mapped(field, *text, guideway::to_text(*ip));
+  return ip;
+}
+
+std::nullopt_t refuse(const Field& field, const IpAddress& ip, const NotUnicast& found) {
+  return field.error("must be a unicast address, but " + guideway::to_text(ip) + " " + found.why);
 }
 
 }  // namespace
@@ -175,20 +189,18 @@ std::optional<std::string> name(const Field& field) {
   return *text;
 }
 
-std::optional<IpAddress> address(const Field& field) {
-  const auto* text = std::get_if<std::string>(&field.value.data);
-  if (text == nullptr) return field.wants("an IP address");
-  const auto ip = parse_ip(*text);
-  if (!ip) return field.error("must be an IPv4 or IPv6 address, not " + in_quotes(*text));
-  if (ip->is_v4() && text->find(':') != std::string::npos) return refuse_mapped(field, *text, guideway::to_text(*ip));
-  return ip;
-}
-
 std::optional<IpAddress> unicast_address(const Field& field) {
   const auto ip = address(field);
   if (!ip) return std::nullopt;
-  if (const NotUnicast* found = not_unicast(IpPrefix::of(*ip)); found != nullptr)
-    return field.error("must be a unicast address, but " + guideway::to_text(*ip) + " " + found->why);
+  if (const NotUnicast* found = not_unicast(IpPrefix::of(*ip)); found != nullptr) return refuse(field, *ip, *found);
+  return ip;
+}
+
+std::optional<IpAddress> host_address(const Field& field) {
+  const auto ip = address(field);
+  if (!ip) return std::nullopt;
+  const NotUnicast* found = not_unicast(IpPrefix::of(*ip));
+  if (found != nullptr && !found->is_local) return refuse(field, *ip, *found);
   return ip;
 }
 

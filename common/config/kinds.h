@@ -31,8 +31,8 @@ struct Located {
 std::optional<bool> boolean(const Field& field);
 std::optional<std::string> text(const Field& field);  // not empty, at most 255 bytes, printable ASCII without spaces
 std::optional<std::string> name(const Field& field);  // [a-z0-9_-]{1,63}
-std::optional<IpAddress> address(const Field& field);
 std::optional<IpAddress> unicast_address(const Field& field);  // one that a host on a network can have
+std::optional<IpAddress> host_address(const Field& field);     // also a loopback or link-local one
 std::optional<IpPrefix> unicast_prefix(const Field& field);    // of such addresses, or one of them
 std::optional<MacAddress> unicast_mac(const Field& field);
 std::optional<std::uint32_t> slot_count(const Field& field);  // a prime

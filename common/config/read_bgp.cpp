@@ -55,11 +55,12 @@ void judge_session(Section& section, const std::vector<Vip>& vips, const Bgp& bg
 void read_bgp(Section& root, const std::vector<Vip>& vips, Bgp& bgp) {
   root.in("bgp", [&](Section& section) {
     section.optional("enabled", bgp.enabled, boolean);
-    section.optional("peer", bgp.peer, address);
+    section.optional("peer", bgp.peer, host_address);
     section.optional("peer_port", bgp.peer_port, integer<std::uint16_t>(1, 65535));
-    section.optional("source", bgp.source, address);
+    section.optional("source", bgp.source, host_address);
     section.optional("local_as", bgp.local_as, integer(1U, 4294967294U));
-    section.optional("router_id", bgp.router_id, of_family(Family::ipv4, address));
+    // RFC 4271, section 6.2: other speakers may refuse what is no host's.
+    section.optional("router_id", bgp.router_id, of_family(Family::ipv4, host_address));
     section.optional("next_hop4", bgp.next_hop4, of_family(Family::ipv4, unicast_address));
     section.optional("next_hop6", bgp.next_hop6, of_family(Family::ipv6, unicast_address));
     section.optional("hold_time", bgp.hold_time_s, hold_time_s);

@@ -322,6 +322,17 @@ constexpr Mistake kMistakes[] = {
      "3:13 error: router_id must be an IPv4 address\n"
      "4:13 error: next_hop6 must be an IPv6 address\n"
      "5:13 error: hold_time must be between 3s and 65535s, not 2s\n"},
+    {"bgp_addresses_of_no_host", "[bgp]\npeer = \"0.0.0.0\"\nsource = \"224.0.0.1\"\nrouter_id = \"255.255.255.255\"\n",
+     "2:8 error: peer must be a unicast address, but 0.0.0.0 is in 0.0.0.0/8, which names no host\n"
+     "3:10 error: source must be a unicast address, but 224.0.0.1 is a multicast address\n"
+     "4:13 error: router_id must be a unicast address, but 255.255.255.255 is the broadcast address\n"},
+    {"bgp_addresses_of_no_host_ipv6", "[bgp]\npeer = \"::\"\nsource = \"ff02::1\"\nrouter_id = \"0.0.0.0\"\n",
+     "2:8 error: peer must be a unicast address, but :: is the unspecified address\n"
+     "3:10 error: source must be a unicast address, but ff02::1 is a multicast address\n"
+     "4:13 error: router_id must be a unicast address, but 0.0.0.0 is in 0.0.0.0/8, which names no host\n"},
+    {"bgp_addresses_of_this_host", "[bgp]\npeer = \"127.0.0.1\"\nsource = \"169.254.0.1\"\nrouter_id = \"127.0.0.2\"\n",
+     ""},
+    {"bgp_addresses_of_this_host_ipv6", "[bgp]\npeer = \"::1\"\nsource = \"fe80::1\"\n", ""},
     {"bgp_hold_time_part_of_a_second", "[bgp]\nhold_time = \"3500ms\"\n",
      "2:13 error: hold_time must be in whole seconds\n"},
 
