@@ -9,13 +9,13 @@ using Verdict = Explanation::Verdict;
 
 VipMatch find_vip(const TablesView& view, const Flow& flow) {
   const Be16 port = Be16::from_host(flow.destination_port);
-  return flow.destination.is_v4() ? find_vip4(view, flow.destination.v4(), flow.protocol, port)
-                                  : find_vip6(view, flow.destination.bytes, flow.protocol, port);
+  return flow.family == Family::ipv4 ? find_vip4(view, flow.destination.v4(), flow.protocol, port)
+                                     : find_vip6(view, flow.destination.bytes, flow.protocol, port);
 }
 
 std::uint64_t hash_of(const TablesView& view, const Flow& flow) {
   const Ports ports{Be16::from_host(flow.source_port), Be16::from_host(flow.destination_port)};
-  if (flow.destination.is_v4())
+  if (flow.family == Family::ipv4)
     return flow_hash(view.hash_keys, FlowKey4{flow.source.v4(), flow.destination.v4(), ports, flow.protocol});
   return flow_hash(view.hash_keys, FlowKey6{flow.source.bytes, flow.destination.bytes, ports, flow.protocol});
 }
@@ -37,13 +37,13 @@ void explain_slot(const PoolView& pool, std::uint64_t hash, Explanation& e) {
 
 bool is_own_source(const TablesView& view, const Flow& flow) {
   const VipMatch source =
-      flow.source.is_v4() ? find_address4(view, flow.source.v4()) : find_address6(view, flow.source.bytes);
+      flow.family == Family::ipv4 ? find_address4(view, flow.source.v4()) : find_address6(view, flow.source.bytes);
   return source.pool == PoolId::own;
 }
 
 bool has_bad_source(const Flow& flow) {
-  return flow.source.is_v4() ? is_bad_source(flow.source.v4(), flow.destination.v4())
-                             : is_bad_source(flow.source.bytes, flow.destination.bytes);
+  return flow.family == Family::ipv4 ? is_bad_source(flow.source.v4(), flow.destination.v4())
+                                     : is_bad_source(flow.source.bytes, flow.destination.bytes);
 }
 
 bool is_gue(const Flow& flow) {
@@ -116,7 +116,7 @@ Explanation explain(const TablesView& view, const Flow& flow) {
   e.slot_count = pool->slot_count;
   e.verdict = verdict_without_backend(e.vip->no_backend);
   e.scheduler = pool->scheduler;
-  explain_slot(*pool, slot_hash(view.hash_keys, *pool, e.hash, flow.source), e);
+  explain_slot(*pool, slot_hash(view.hash_keys, *pool, e.hash, flow.family, flow.source), e);
   if (e.record != nullptr && (e.record->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
   return e;
 }

@@ -13,9 +13,10 @@ namespace guideway::controlplane {
 
 struct Flow {
   IpProto protocol = IpProto::tcp;
+  Family family = Family::ipv4;  // of both addresses, whatever they look like: IPv6 ones may be IPv4-mapped
   IpAddress source;
   std::uint16_t source_port = 0;
-  IpAddress destination;  // of the source's family
+  IpAddress destination;
   std::uint16_t destination_port = 0;
 };
 

@@ -11,8 +11,12 @@
 namespace guideway {
 
 std::string to_text(const IpAddress& address) {
+  return to_text(address, address.family());
+}
+
+std::string to_text(const IpAddress& address, Family family) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.is_v4())
+  if (family == Family::ipv4)
     inet_ntop(AF_INET, address.bytes.data() + 12, text.data(), text.size());
   else
     inet_ntop(AF_INET6, address.bytes.data(), text.data(), text.size());

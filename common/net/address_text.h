@@ -11,6 +11,8 @@
 namespace guideway {
 
 std::string to_text(const IpAddress& address);
+// As it is written in packets of this family: an IPv6 address that is IPv4-mapped keeps its form.
+std::string to_text(const IpAddress& address, Family family);
 std::string to_text(const MacAddress& mac);
 std::optional<IpAddress> parse_ip(std::string_view text);
 std::optional<MacAddress> parse_mac(std::string_view text);

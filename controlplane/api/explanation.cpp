@@ -14,10 +14,10 @@ namespace {
 using nlohmann::json;
 
 std::string why_no_vip(const Flow& flow, const Explanation& e, std::uint64_t generation) {
-  const std::string address = guideway::to_text(flow.destination);
+  const std::string address = guideway::to_text(flow.destination, flow.family);
   if (e.verdict == Explanation::Verdict::drop_returned)
     return fmt::format("it is GUE from {}, which is one of our own addresses, and came back to us",
-                       guideway::to_text(flow.source));
+                       guideway::to_text(flow.source, flow.family));
   if (!e.own) return fmt::format("{} is no VIP's in generation {}", address, generation);
   return fmt::format("{} is one of our own addresses, a source of outer headers, in generation {}", address,
                      generation);
@@ -25,7 +25,7 @@ std::string why_no_vip(const Flow& flow, const Explanation& e, std::uint64_t gen
 
 std::string why_unserved(const Flow& flow, const Explanation& e, std::uint64_t generation) {
   const IpPrefix prefix{e.vip->address, e.vip->prefix_bits};
-  const std::string address = guideway::to_text(flow.destination);
+  const std::string address = guideway::to_text(flow.destination, flow.family);
   return fmt::format("{} is a VIP's{}, but nothing serves {} port {} in generation {}{}", address,
                      prefix.is_host() ? "" : " (" + guideway::to_text(prefix) + ")",
                      controlplane::to_text(flow.protocol), flow.destination_port, generation,
@@ -70,7 +70,7 @@ std::string why(const ControlPlane& control_plane, const TablesView& view, const
   const std::uint64_t generation = number(view.generation);
   if (e.vip == nullptr) return why_no_vip(flow, e, generation);
   if (e.verdict == Explanation::Verdict::drop_bad_source)
-    return fmt::format("no packet for a VIP may come from {}", guideway::to_text(flow.source));
+    return fmt::format("no packet for a VIP may come from {}", guideway::to_text(flow.source, flow.family));
   return e.pool ? why_served(control_plane, e, generation) : why_unserved(flow, e, generation);
 }
 

@@ -53,10 +53,16 @@ std::uint16_t u16_member(const json& object, const char* key) {
   return value.get<std::uint16_t>();
 }
 
-IpAddress address_member(const json& object, const char* key) {
-  const auto address = parse_ip(text_member(object, key, "an IPv4 or IPv6 address"));
+struct PacketAddress {
+  Family family;  // by its form, because an IPv6 address may be IPv4-mapped
+  IpAddress address;
+};
+
+PacketAddress address_member(const json& object, const char* key) {
+  const std::string text = text_member(object, key, "an IPv4 or IPv6 address");
+  const auto address = parse_ip(text);
   if (!address) throw RequestError(400, fmt::format("\"{}\" must be an IPv4 or IPv6 address", key));
-  return *address;
+  return {text.find(':') == std::string::npos ? Family::ipv4 : Family::ipv6, *address};
 }
 
 std::string reason_member(const json& object) {
@@ -75,11 +81,14 @@ Flow flow_of(const json& body) {
   const std::string protocol = text_member(body, "protocol", "\"tcp\" or \"udp\"");
   if (protocol != "tcp" && protocol != "udp") throw RequestError(400, "\"protocol\" must be \"tcp\" or \"udp\"");
   flow.protocol = protocol == "tcp" ? IpProto::tcp : IpProto::udp;
-  flow.source = address_member(body, "source");
+  const PacketAddress source = address_member(body, "source");
+  flow.family = source.family;
+  flow.source = source.address;
   flow.source_port = u16_member(body, "source_port");
-  flow.destination = address_member(body, "destination");
+  const PacketAddress destination = address_member(body, "destination");
+  flow.destination = destination.address;
   flow.destination_port = u16_member(body, "destination_port");
-  if (flow.source.family() != flow.destination.family())
+  if (source.family != destination.family)
     throw RequestError(400, "\"source\" and \"destination\" must be of one family");
   return flow;
 }

@@ -71,11 +71,11 @@ class Parsed {
 
 std::string describe(const Packet& packet) {
   if (packet.family == Family::none) return fmt::format("no IP, {} bytes", packet.frame_bytes);
-  std::string source = to_text(source_of(packet));
-  std::string destination = to_text(destination_of(packet));
+  std::string source = to_text(source_of(packet), packet.family);
+  std::string destination = to_text(destination_of(packet), packet.family);
   if (packet.kind == PacketKind::flow) {
-    source = to_text_with_port(source_of(packet), packet.ports.source.host());
-    destination = to_text_with_port(destination_of(packet), packet.ports.destination.host());
+    source = with_port(source, std::to_string(packet.ports.source.host()));
+    destination = with_port(destination, std::to_string(packet.ports.destination.host()));
   }
   return fmt::format("{} > {} {}, {} bytes", source, destination, kind_text(packet), packet.frame_bytes);
 }
@@ -99,7 +99,8 @@ void Report::received(Ns time, std::span<const std::uint8_t> frame) {
   const double seconds = std::chrono::duration<double>(time).count();
   const Parsed parsed(frame);
   lines_.push_back({fmt::format("{:5} {:12.6f} {}", lines_.size() + 1, seconds, describe(parsed.packet())),
-                    client_of(parsed.packet()), Line{}.end});
+                    {parsed.packet().family, client_of(parsed.packet())},
+                    Line{}.end});
 }
 
 void Report::ended(const End& end) {
@@ -107,7 +108,7 @@ void Report::ended(const End& end) {
   line.end = text_of(end, line.client);
 }
 
-std::string Report::text_of(const End& end, const IpAddress& client) const {
+std::string Report::text_of(const End& end, const Client& client) const {
   const Packet& packet = end.packet;
   if (end.way == Way::kernel) return "to the kernel";
   switch (packet.verdict) {
@@ -126,11 +127,12 @@ std::string Report::text_of(const End& end, const IpAddress& client) const {
   }
 }
 
-std::string Report::backend_text(const Packet& packet, const IpAddress& client) const {
+std::string Report::backend_text(const Packet& packet, const Client& client) const {
   const config::Vip& vip = config_.vips[index(packet.vip)];
   const config::Pool& pool = config_.pools[index(packet.pool)];
   const PoolView& slots = view_.pools[index(packet.pool)];
-  const Slot slot = slot_of(slot_hash(view_.hash_keys, slots, packet.hash, client), slots.slot_count);
+  const std::uint64_t hash = slot_hash(view_.hash_keys, slots, packet.hash, client.family, client.address);
+  const Slot slot = slot_of(hash, slots.slot_count);
   const config::Backend& backend = pool.backends[static_cast<std::size_t>(packet.backend - slots.backends)];
   const std::string also = packet.reason == kNothing ? "" : ", " + std::string(kCounters[index(packet.reason)].name);
   return fmt::format("{}/{} {} (vip {}, slot {} of {}, {}{})", pool.name, backend.name, to_text(backend.address),

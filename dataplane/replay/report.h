@@ -27,13 +27,18 @@ class Report {
   void print(std::FILE* out) const;
 
  private:
+  // By whom the scheduler source_hash chooses.
+  struct Client {
+    Family family{};
+    IpAddress address;
+  };
   struct Line {
     std::string what;
-    IpAddress client;  // by whom the scheduler source_hash chooses
+    Client client;
     std::string end = "still waits for its first fragment at the end of the capture";
   };
-  std::string text_of(const End& end, const IpAddress& client) const;
-  std::string backend_text(const Packet& packet, const IpAddress& client) const;
+  std::string text_of(const End& end, const Client& client) const;
+  std::string backend_text(const Packet& packet, const Client& client) const;
 
   const config::Config& config_;
   const TablesView& view_;

@@ -208,12 +208,13 @@ inline std::uint64_t source_hash(const FlowHashKeys& keys, const Block16& source
   return flow_hash(keys, FlowKey6{.source = first_bits(source, bits), .destination = {}, .ports = {}});
 }
 
-// What the slot of a flow is chosen by: docs/packet_policy.md, section 11. `hash`: of the flow.
-inline std::uint64_t slot_hash(const FlowHashKeys& keys, const PoolView& pool, std::uint64_t hash,
+// What the slot of a flow is chosen by: docs/packet_policy.md, section 11. `hash`: of the flow. `family`: of its
+// packets, which the client's address does not tell if it is IPv4-mapped.
+inline std::uint64_t slot_hash(const FlowHashKeys& keys, const PoolView& pool, std::uint64_t hash, Family family,
                                const IpAddress& client) {
   if (pool.scheduler != Scheduler::source_hash) return hash;
-  return client.is_v4() ? source_hash(keys, client.v4(), pool.source_bits4)
-                        : source_hash(keys, client.bytes, pool.source_bits6);
+  return family == Family::ipv4 ? source_hash(keys, client.v4(), pool.source_bits4)
+                                : source_hash(keys, client.bytes, pool.source_bits6);
 }
 
 // The entry of the flow's slot; nullptr when the pool has no usable backend.

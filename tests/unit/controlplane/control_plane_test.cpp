@@ -290,6 +290,12 @@ TEST_F(ControlPlaneTest, ExplainsAFlowByTheLiveTables) {
   EXPECT_EQ(answer["verdict"], "to_kernel");
   EXPECT_EQ(answer["own"], false);
   EXPECT_TRUE(answer["vip"].is_null());
+  flow["source"] = "::ffff:198.51.100.7";
+  ask(Method::post, "/api/v1/explain", flow.dump(), 400);  // of IPv6, whatever it maps
+  flow["destination"] = "::ffff:203.0.113.10";
+  answer = ask(Method::post, "/api/v1/explain", flow.dump());
+  EXPECT_EQ(answer["verdict"], "to_kernel");
+  EXPECT_EQ(answer["why"].get<std::string>().find("::ffff:203.0.113.10 is no VIP's"), 0U) << answer;
 }
 
 TEST_F(ControlPlaneTest, ExplainNamesAllHopsOfSecondChance) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string_view>
 
 #include "common/config/load.h"
 #include "common/net/address_text.h"
@@ -74,7 +75,8 @@ class ExplainTest : public testing::Test {
   const TablesView& view() { return *live_.view(*writer_); }
   Explanation explain(const char* source, const char* destination, std::uint16_t port,
                       IpProto protocol = IpProto::tcp) {
-    return controlplane::explain(view(), {protocol, *parse_ip(source), 40000, *parse_ip(destination), port});
+    const Family family = std::string_view(source).find(':') == std::string_view::npos ? Family::ipv4 : Family::ipv6;
+    return controlplane::explain(view(), {protocol, family, *parse_ip(source), 40000, *parse_ip(destination), port});
   }
 
   config::Config config_;
@@ -171,6 +173,26 @@ TEST_F(ExplainTest, GoesByTheSourceAloneIfThatIsTheScheduler) {
     slots.insert(index(*explain(("198.51.100." + std::to_string(client)).c_str(), "203.0.113.7", 80).slot));
   EXPECT_EQ(slots.size(), 1U);
   EXPECT_NE(slots, std::set{index(*explain("198.51.101.1", "203.0.113.7", 80).slot)});
+}
+
+// What looks like IPv4 in an IPv6 packet is not (RFC 4291, section 2.5.5.2): the worker hashes the packet's bytes.
+TEST_F(ExplainTest, TakesMappedAddressesForTheIpv6OnesThatTheyAre) {
+  config_.pools[0].scheduler = Scheduler::source_hash;
+  publish();
+  for (const char* source : {"::ffff:198.51.100.7", "::ffff:127.0.0.1", "2001:db8::7"}) {
+    SCOPED_TRACE(source);
+    const Explanation e = explain(source, "2001:db8:1::7", 80);
+    const Block16 bytes = parse_ip(source)->bytes;
+    EXPECT_STREQ(to_text(e.verdict), "forward");
+    EXPECT_EQ(e.slot, slot_of(source_hash(view().hash_keys, bytes, 128), e.slot_count));
+    EXPECT_EQ(e.hash, flow_hash(view().hash_keys, FlowKey6{bytes,
+                                                           parse_ip("2001:db8:1::7")->bytes,
+                                                           {Be16::from_host(40000), Be16::from_host(80)},
+                                                           IpProto::tcp}));
+  }
+  const Explanation e = explain("2001:db8::7", "::ffff:203.0.113.7", 80);
+  EXPECT_STREQ(to_text(e.verdict), "to_kernel") << "it is not the VIP 203.0.113.7";
+  EXPECT_EQ(e.vip, nullptr);
 }
 
 TEST_F(ExplainTest, KnowsSourcesThatCannotBe) {

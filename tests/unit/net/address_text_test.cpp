@@ -34,6 +34,12 @@ TEST(AddressText, MacRoundTripsAndRefuses) {
     EXPECT_FALSE(parse_mac(text)) << text;
 }
 
+TEST(AddressText, AMappedAddressOfAnIpv6PacketKeepsItsForm) {
+  EXPECT_EQ(to_text(*parse_ip("::ffff:192.0.2.1"), Family::ipv6), "::ffff:192.0.2.1");
+  EXPECT_EQ(to_text(*parse_ip("192.0.2.1"), Family::ipv4), "192.0.2.1");
+  EXPECT_EQ(to_text(*parse_ip("2001:db8::1"), Family::ipv6), "2001:db8::1");
+}
+
 TEST(AddressText, PortFormBracketsIpv6Only) {
   EXPECT_EQ(to_text_with_port(*parse_ip("192.0.2.1"), 80), "192.0.2.1:80");
   EXPECT_EQ(to_text_with_port(*parse_ip("2001:db8::1"), 443), "[2001:db8::1]:443");
