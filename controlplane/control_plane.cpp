@@ -7,6 +7,7 @@
 
 #include "common/net/address_text.h"
 #include "controlplane/log.h"
+#include "controlplane/pool_warnings.h"
 #include "controlplane/text.h"
 
 namespace guideway::controlplane {
@@ -74,6 +75,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       publisher_(
           loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
+      fail_open_(loop, [this] { publisher_.request(); }),
       next_hops_(loop, [this] { publisher_.request(); }),
       stats_timer_(loop, [this] { sample_stats(); }),
       offer_timer_(loop, [this] { offer_tables(); }),
@@ -183,13 +185,15 @@ void ControlPlane::await_first_checks() {
 }
 
 Facts ControlPlane::facts() const {
-  return {*config_,       intents_,     health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
-          waiting_pools_, vip_indices_, backend_indices_, clock_.now()};
+  return {*config_,       intents_,           health_.health(), next_hops_.egress(), next_hops_.behind_gateway(),
+          waiting_pools_, fail_open_.pools(), vip_indices_,     backend_indices_,    clock_.now()};
 }
 
 DesiredTables ControlPlane::decide_now() {
   await_first_checks();
+  fail_open_.follow(facts(), health_.failing());
   desired_ = decide(facts());
+  fail_open_.note(*config_, desired_);
   await_deadlines();
   note_states();
   // Without a segment to publish to nothing of this comes into force, and health is not known yet.
@@ -435,26 +439,6 @@ void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) co
     warnings.push_back("the BGP session is not established: no VIP is announced");
 }
 
-void ControlPlane::add_pool_warnings(std::vector<std::string>& warnings) const {
-  for (std::size_t p = 0; p < config_->pools.size() && p < desired_.backends.size(); p++) {
-    const auto& decisions = desired_.backends[p];
-    const auto count = [&](BackendState state) {
-      return std::ranges::count(decisions, state, &BackendDecision::state);
-    };
-    for (const BackendState state : {BackendState::down, BackendState::unreachable})
-      if (const auto n = count(state); n > 0)
-        warnings.push_back(fmt::format("pool {}: {} of {} backends {} {}", config_->pools[p].name, n, decisions.size(),
-                                       n == 1 ? "is" : "are", to_text(state)));
-    if (std::ranges::none_of(decisions, &BackendDecision::usable))
-      warnings.push_back(fmt::format("pool {}: no backend is usable", config_->pools[p].name));
-    if (const std::uint32_t crowded = publisher_.crowded_slots(p); crowded > 0)
-      warnings.push_back(fmt::format(
-          "pool {}: {} had more living owners lately than are kept; connections of the ones left out may break if a "
-          "load balancer is lost",
-          config_->pools[p].name, crowded == 1 ? "1 slot" : fmt::format("{} slots", crowded)));
-  }
-}
-
 std::vector<std::string> ControlPlane::warnings() const {
   std::vector<std::string> warnings;
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
@@ -466,7 +450,7 @@ std::vector<std::string> ControlPlane::warnings() const {
   if (publisher_.waits_for_room())
     warnings.push_back(
         "a new generation waits until readers leave old ones; if it stays so, raise [control] tables_memory");
-  add_pool_warnings(warnings);
+  add_pool_warnings(*config_, desired_, publisher_, warnings);
   for (const auto& [backend, intent] : intents_)
     if (!states_.contains(backend))
       warnings.push_back(

@@ -21,6 +21,7 @@
 #include "controlplane/dataplane_link.h"
 #include "controlplane/desired_state.h"
 #include "controlplane/eras.h"
+#include "controlplane/fail_open.h"
 #include "controlplane/health/health_checker.h"
 #include "controlplane/intents.h"
 #include "controlplane/live_tables.h"
@@ -110,7 +111,6 @@ class ControlPlane {
   void sample_stats();
   std::vector<std::string> restart_warnings(const config::Config& config) const;
   void add_dataplane_warnings(std::vector<std::string>& warnings) const;
-  void add_pool_warnings(std::vector<std::string>& warnings) const;
 
   struct StateSince {
     BackendState state;
@@ -147,6 +147,7 @@ class ControlPlane {
 
   Publisher publisher_;
   HealthChecker health_;
+  FailOpen fail_open_;
   NextHops next_hops_;
   LiveTables live_;
   StatsReader stats_;

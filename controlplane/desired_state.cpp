@@ -1,17 +1,10 @@
 #include "controlplane/desired_state.h"
 
 #include "common/tables/from_config.h"
+#include "controlplane/fail_open.h"
 
 namespace guideway::controlplane {
 namespace {
-
-Health health_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
-  const config::HealthCheck* check = health_check_of(facts.config, pool);
-  if (check == nullptr) return Health::up;
-  if (facts.waiting.contains(pool.name)) return Health::unknown;
-  const auto found = facts.health.find({backend.address, check->name});
-  return found == facts.health.end() ? Health::unknown : found->second;
-}
 
 // nullptr: there is no way out to it. A router would send a packet that is still for the VIP back to us.
 const Egress* egress_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
@@ -34,18 +27,20 @@ BackendState state_of(const Facts& facts, const config::Pool& pool, const config
   return egress_of(facts, pool, backend) != nullptr ? BackendState::up : BackendState::unreachable;
 }
 
-BackendDecision decide_backend(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
-  const auto found = facts.intents.find({pool.name, backend.name});
-  const Intent intent = found == facts.intents.end() ? Intent{} : found->second;
+BackendDecision decide_backend(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
+                               bool open) {
+  const Intent intent = intent_of(facts, pool, backend);
   const BackendState state = state_of(facts, pool, backend, intent);
-  return {state, state == BackendState::up ? intent.weight.value_or(backend.weight) : 0U};
+  const bool counts_as_up = open && state == BackendState::down && egress_of(facts, pool, backend) != nullptr;
+  return {state, state == BackendState::up || counts_as_up ? intent.weight.value_or(backend.weight) : 0U};
 }
 
 BackendNow known_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend,
-                    const BackendDecision& decision) {
+                    const BackendDecision& decision, bool open) {
   BackendNow now;
   now.weight = decision.weight;
-  now.alive = health_of(facts, pool, backend) != Health::down && decision.state != BackendState::removed;
+  now.healthy = health_of(facts, pool, backend) != Health::down;
+  now.alive = (now.healthy || open) && decision.state != BackendState::removed;
   now.stats_index = facts.backend_indices.at({pool.name, backend.address});
   if (const Egress* egress = egress_of(facts, pool, backend); egress != nullptr) now.egress = *egress;
   return now;
@@ -77,6 +72,19 @@ const config::HealthCheck* health_check_of(const config::Config& config, const c
   return check.type == config::CheckType::none ? nullptr : &check;
 }
 
+Health health_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
+  const config::HealthCheck* check = health_check_of(facts.config, pool);
+  if (check == nullptr) return Health::up;
+  if (facts.waiting.contains(pool.name)) return Health::unknown;
+  const auto found = facts.health.find({backend.address, check->name});
+  return found == facts.health.end() ? Health::unknown : found->second;
+}
+
+Intent intent_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
+  const auto found = facts.intents.find({pool.name, backend.name});
+  return found == facts.intents.end() ? Intent{} : found->second;
+}
+
 DesiredState decide(const Facts& facts) {
   const config::Config& config = facts.config;
   DesiredState state;
@@ -84,10 +92,12 @@ DesiredState decide(const Facts& facts) {
   for (const config::Pool& pool : config.pools) {
     auto& decisions = state.backends.emplace_back();
     auto& known = backends.emplace_back();
+    const bool open = fails_open(facts, pool);
     for (const config::Backend& backend : pool.backends) {
-      decisions.push_back(decide_backend(facts, pool, backend));
-      known.push_back(known_of(facts, pool, backend, decisions.back()));
+      decisions.push_back(decide_backend(facts, pool, backend, open));
+      known.push_back(known_of(facts, pool, backend, decisions.back(), open));
     }
+    state.fails_open.push_back(open);
   }
   std::vector<std::uint32_t> vip_indices;
   for (const config::Vip& vip : config.vips) vip_indices.push_back(facts.vip_indices.at(key_of(vip)));

@@ -52,6 +52,7 @@ struct Facts {
   const std::map<IpAddress, Egress>& egress;     // by backend address; absent: no next hop
   const std::set<IpAddress>& behind_gateway;     // of them, those that l2dsr cannot reach
   const std::set<std::string>& waiting;          // pools that take no flows before all their backends were checked
+  const std::set<std::string>& held_open;        // pools that fail open for a while yet (fail_open.h)
   const StatsIndices<ServiceKey>& vip_indices;
   const StatsIndices<BackendKey>& backend_indices;
   Deadline now;  // drains with an earlier deadline are over
@@ -62,7 +63,7 @@ const char* to_text(BackendState state);
 
 struct BackendDecision {
   BackendState state = BackendState::unknown;
-  std::uint32_t weight = 0;  // in force: 0 unless up
+  std::uint32_t weight = 0;  // in force: 0 unless up, or down in a pool that fails open
   bool usable() const { return weight > 0; }
   friend bool operator==(const BackendDecision&, const BackendDecision&) = default;
 };
@@ -70,11 +71,17 @@ struct BackendDecision {
 struct DesiredState {
   DesiredTables tables;                                // pools and VIPs in the order of the configuration
   std::vector<std::vector<BackendDecision>> backends;  // by pool, by backend
+  std::vector<bool> fails_open;                        // by pool: its backends that are down take flows (fail_open.h)
 };
 
 DesiredState decide(const Facts& facts);
 
 // The check that a pool's backends are subject to; nullptr if they count as healthy without one.
 const config::HealthCheck* health_check_of(const config::Config& config, const config::Pool& pool);
+
+// What is known of a backend, before anything is decided: what its check says, which is unknown while the pool waits,
+// and what the operator wants.
+Health health_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend);
+Intent intent_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend);
 
 }  // namespace guideway::controlplane

@@ -10,14 +10,27 @@ ServiceKey service_of(const VipRecord& vip) {
   return {{vip.address, vip.prefix_bits}, vip.port.host(), vip.protocol};
 }
 
+struct MatchedPool {
+  const config::Pool* pool = nullptr;
+  bool nobody_is_up = false;  // it failed open, and its backends have slots all the same
+};
+
+// Nothing was said of a VIP that is announced while somebody is up.
+bool nobody_is_up(const VipRecord& live, const config::Vip& vip, const config::Pool& pool) {
+  return vip.announce == config::Announce::healthy && (live.flags & kVipAnnounce) == 0 && pool.fail_open_below > 0;
+}
+
 // Which pool of the configuration each live pool is.
-std::map<std::uint32_t, const config::Pool*> match_pools(const TablesView& view, const config::Config& config) {
-  std::map<ServiceKey, const config::Pool*> by_service;
-  for (const config::Vip& vip : config.vips) by_service[key_of(vip)] = &config.pools[vip.pool];
-  std::map<std::uint32_t, const config::Pool*> matched;
-  for (const VipRecord& vip : view.vips) {
-    const auto found = by_service.find(service_of(vip));
-    if (found != by_service.end()) matched.emplace(index(vip.pool), found->second);
+std::map<std::uint32_t, MatchedPool> match_pools(const TablesView& view, const config::Config& config) {
+  std::map<ServiceKey, const config::Vip*> by_service;
+  for (const config::Vip& vip : config.vips) by_service[key_of(vip)] = &vip;
+  std::map<std::uint32_t, MatchedPool> matched;
+  for (const VipRecord& live : view.vips) {
+    const auto found = by_service.find(service_of(live));
+    if (found == by_service.end()) continue;
+    const config::Pool& pool = config.pools[found->second->pool];
+    MatchedPool& match = matched.try_emplace(index(live.pool), MatchedPool{&pool, false}).first->second;
+    match.nobody_is_up = match.nobody_is_up || nobody_is_up(live, *found->second, pool);
   }
   return matched;
 }
@@ -32,8 +45,9 @@ std::uint32_t unsettled_slots(const PoolView& pool) {
                                                   [](SlotEntry entry) { return (entry & kSlotUnsettled) != 0; }));
 }
 
-void inherit_pool(const PoolView& live, const config::Config& config, const config::Pool& pool,
+void inherit_pool(const PoolView& live, const config::Config& config, const MatchedPool& match,
                   const std::set<BackendKey>& removed, Inheritance& out) {
+  const config::Pool& pool = *match.pool;
   const std::vector<std::uint32_t> slots = LiveTables::owned_slots(live);
   out.unsettled_slots.emplace(pool.name, unsettled_slots(live));
   const config::HealthCheck* check = health_check_of(config, pool);
@@ -41,7 +55,8 @@ void inherit_pool(const PoolView& live, const config::Config& config, const conf
     const BackendRecord& record = live.backends[b];
     out.backend_indices.emplace(BackendKey{pool.name, record.address}, record.stats_index);
     const bool alive = (record.flags & kBackendAlive) != 0;
-    const bool down = !alive && !removed.contains({pool.name, record.address});
+    const bool down =
+        (!alive && !removed.contains({pool.name, record.address})) || (match.nobody_is_up && slots[b] > 0);
     if (check != nullptr && (slots[b] > 0 || down))
       out.health.emplace(HealthTarget{record.address, check->name}, down ? Health::down : Health::up);
     if ((record.flags & kBackendReachable) == 0) continue;
@@ -105,9 +120,9 @@ std::uint64_t LiveTables::owners_digest(const PoolView& pool) {
 Inheritance inherit(const TablesView& view, const config::Config& config, const std::set<BackendKey>& removed) {
   Inheritance inheritance;
   for (const VipRecord& vip : view.vips) inheritance.vip_indices.emplace(service_of(vip), vip.stats_index);
-  for (const auto& [live, pool] : match_pools(view, config))
+  for (const auto& [live, match] : match_pools(view, config))
     if (const PoolView* found = pool_view(view, static_cast<PoolId>(live)); found != nullptr)
-      inherit_pool(*found, config, *pool, removed, inheritance);
+      inherit_pool(*found, config, match, removed, inheritance);
   return inheritance;
 }
 

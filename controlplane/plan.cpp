@@ -45,7 +45,8 @@ DesiredState state_after(const PlanFacts& facts) {
   const auto health = hoped_health(facts);
   const auto egress = hoped_egress(facts);
   const Facts& now = facts.running;
-  DesiredState after = decide({facts.other, now.intents, health, egress, now.behind_gateway, {}, {}, {}, now.now});
+  DesiredState after =
+      decide({facts.other, now.intents, health, egress, now.behind_gateway, {}, now.held_open, {}, {}, now.now});
   for (std::size_t p = 0; p < after.tables.pools.size(); p++) {
     DesiredPool& pool = after.tables.pools[p];
     pool.past = facts.eras.past_if(facts.other.pools[p].name, pool.slot_count, weights_of(pool), now.now);
@@ -110,6 +111,7 @@ Keys differing_keys(const PlanFacts& facts, const config::Pool& before, const co
   add_unless(keys, before.dscp == after.dscp, "dscp");
   add_unless(keys, before.oversize == after.oversize, "oversize");
   add_unless(keys, same_check(facts, before, after), "health_check");
+  add_unless(keys, before.fail_open_below == after.fail_open_below, "fail_open_below");
   add_unless(keys, before.scheduler == after.scheduler, "scheduler");
   add_unless(keys, before.source_bits4 == after.source_bits4, "source_bits_ipv4");
   add_unless(keys, before.source_bits6 == after.source_bits6, "source_bits_ipv6");
@@ -334,6 +336,13 @@ void warn_of_nobody_left(const PlanFacts& facts, const DesiredState& after, Plan
       plan.warnings.push_back(fmt::format("pool {}: no backend would be usable", facts.other.pools[p].name));
 }
 
+void warn_of_fail_open(const PlanFacts& facts, const DesiredState& after, Plan& plan) {
+  for (std::size_t p = 0; p < after.fails_open.size(); p++)
+    if (after.fails_open[p])
+      plan.warnings.push_back(fmt::format("pool {}: it would fail open, and backends that are down would get traffic",
+                                          facts.other.pools[p].name));
+}
+
 void add_warnings(const PlanFacts& facts, const DesiredState& after, ImageBuilder& images, Plan& plan) {
   if (facts.running.config.flow_hash.secret != facts.other.flow_hash.secret)
     plan.warnings.emplace_back(
@@ -346,6 +355,7 @@ void add_warnings(const PlanFacts& facts, const DesiredState& after, ImageBuilde
   for (const Plan::PlannedPool& pool : plan.pools) warn_of_pool(facts, pool, plan);
   warn_of_lost_history(facts, LostHistory(facts, after.tables, images), plan);
   warn_of_nobody_left(facts, after, plan);
+  warn_of_fail_open(facts, after, plan);
 }
 
 }  // namespace

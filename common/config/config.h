@@ -106,6 +106,7 @@ struct Pool {  // [pool.NAME]
   std::optional<std::uint8_t> dscp;  // of outer headers; none: copied from the inner one
   Oversize oversize = Oversize::fragment_outer;
   std::optional<std::size_t> health_check;  // position in Config::health_checks; none: always healthy
+  std::uint32_t fail_open_below = 0;  // percent of the weight that is not down: with less checks do not count; 0: never
   Scheduler scheduler = Scheduler::maglev;
   std::uint8_t source_bits4 = 32;  // of a client's address, what "source-hash" hashes
   std::uint8_t source_bits6 = 128;

@@ -114,11 +114,19 @@ void read_scheduler(Section& section, Pool& pool) {
                              std::string(key) + " is for scheduler = \"source-hash\"; remove it, or choose that");
 }
 
+void read_health_check(Section& section, Names& check_names, Pool& pool) {
+  section.optional("health_check", pool.health_check, check_names.reference());
+  section.optional("fail_open_below", pool.fail_open_below, integer(0U, 100U));
+  if (section.has("fail_open_below") && !section.has("health_check"))
+    section.review().error(section.place_of("fail_open_below"),
+                           "fail_open_below is for pools with a health_check; remove it, or add one");
+}
+
 void read_pool(Section& section, Names& check_names, const std::string& directory, Pool& pool) {
   read_encapsulation(section, pool);
   read_scheduler(section, pool);
   section.optional("slots", pool.slots, slot_count);
-  section.optional("health_check", pool.health_check, check_names.reference());
+  read_health_check(section, check_names, pool);
   if (!section.has("backends")) section.missing("backends");
   read_quic(section, directory, pool);
   ServerIds server_ids(pool);

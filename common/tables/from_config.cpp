@@ -53,16 +53,16 @@ DesiredPool make_pool(const config::Config& config, const config::Pool& pool, co
   return desired;
 }
 
-bool is_usable(const DesiredPool& pool) {
-  return std::ranges::any_of(pool.backends, [](const DesiredBackend& b) { return b.egress && b.weight > 0; });
+bool is_usable(const std::vector<BackendNow>& backends) {
+  return std::ranges::any_of(backends, [](const BackendNow& b) { return b.egress && b.weight > 0 && b.healthy; });
 }
 
 // The prefixes with at least one service that can be served now: what is said about an address is said for all of its
-// services.
-std::set<IpPrefix> usable_prefixes(const config::Config& config, const std::vector<DesiredPool>& pools) {
+// services. Backends that only fail-open gives flows to speak for none: with another load balancer they may be healthy.
+std::set<IpPrefix> usable_prefixes(const config::Config& config, const std::vector<std::vector<BackendNow>>& backends) {
   std::vector<bool> usable_pools;
-  usable_pools.reserve(pools.size());
-  for (const DesiredPool& pool : pools) usable_pools.push_back(is_usable(pool));
+  usable_pools.reserve(backends.size());
+  for (const auto& of_pool : backends) usable_pools.push_back(is_usable(of_pool));
   std::set<IpPrefix> usable;
   for (const config::Vip& vip : config.vips)
     if (usable_pools[vip.pool]) usable.insert(vip.prefix);
@@ -135,7 +135,7 @@ DesiredTables tables_from_config(const config::Config& config, const std::vector
   tables.config_digest = config.digest;
   for (std::size_t p = 0; p < config.pools.size(); p++)
     tables.pools.push_back(make_pool(config, config.pools[p], backends[p]));
-  const std::set<IpPrefix> usable = usable_prefixes(config, tables.pools);
+  const std::set<IpPrefix> usable = usable_prefixes(config, backends);
   for (std::size_t v = 0; v < config.vips.size(); v++)
     tables.vips.push_back(make_vip(config.vips[v], vip_stats_indices[v], usable.contains(config.vips[v].prefix)));
   tables.own = own_prefixes(config, tables.pools);

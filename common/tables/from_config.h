@@ -15,12 +15,13 @@ namespace guideway {
 
 // What is known of a backend besides its configuration.
 struct BackendNow {
-  std::uint32_t weight = 0;  // in force: 0 when down, drained or unreachable
+  std::uint32_t weight = 0;  // in force: 0 when drained, unreachable, or down and the pool does not fail open
   bool alive = true;         // may keep the connections it has
   std::uint32_t stats_index = 0;
   // By routes and neighbours; what the configuration says of its port and its path MTU is filled in by
   // tables_from_config().
   std::optional<Egress> egress;
+  bool healthy = true;  // its checks do not say that it is down, whether the pool believes that or not
 };
 
 // `backends` by pool and backend, `vip_stats_indices` by VIP, as they stand in the configuration.

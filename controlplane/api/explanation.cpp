@@ -6,6 +6,7 @@
 
 #include "common/net/address_text.h"
 #include "controlplane/api/status.h"
+#include "controlplane/fail_open.h"
 #include "controlplane/text.h"
 
 namespace guideway::controlplane::api {
@@ -62,8 +63,9 @@ std::string why_served(const ControlPlane& control_plane, const Explanation& e, 
   const config::Pool& pool = control_plane.config().pools[*e.pool];
   if (!e.backend)
     return fmt::format("pool {} has no usable backend in generation {}{}", pool.name, generation, exceptions(pool, e));
-  return fmt::format("slot {} of {} of pool {} belongs to backend {} in generation {}{}", index(*e.slot), e.slot_count,
-                     pool.name, pool.backends[*e.backend].name, generation, exceptions(pool, e));
+  return fmt::format("slot {} of {} of pool {} belongs to backend {} in generation {}{}{}", index(*e.slot),
+                     e.slot_count, pool.name, pool.backends[*e.backend].name, generation,
+                     fail_open_note(control_plane.desired().backends[*e.pool][*e.backend]), exceptions(pool, e));
 }
 
 std::string why(const ControlPlane& control_plane, const TablesView& view, const Flow& flow, const Explanation& e) {

@@ -7,6 +7,7 @@
 
 #include "common/net/address_text.h"
 #include "common/shm/stats_text.h"
+#include "controlplane/fail_open.h"
 #include "controlplane/text.h"
 
 namespace guideway::controlplane::api {
@@ -147,9 +148,11 @@ struct Announcement {
   std::string why;
 };
 
-std::string why_not_wanted(const config::Vip& vip) {
-  return vip.announce == config::Announce::never ? "the configuration says never"
-                                                 : "no service on it has a usable backend";
+std::string why_not_wanted(const ControlPlane& control_plane, const config::Vip& vip) {
+  if (vip.announce == config::Announce::never) return "the configuration says never";
+  if (!control_plane.desired().fails_open[vip.pool]) return "no service on it has a usable backend";
+  return fmt::format("no service on it has a backend that is up; pool {} fails open for what comes all the same",
+                     control_plane.config().pools[vip.pool].name);
 }
 
 // The data plane announces what its active generation flags, once all workers follow it.
@@ -170,7 +173,7 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
   if (!adopted)
     return {announced != 0 && !flag.announce,
             fmt::format("generation {} has to be followed by every worker first", number(flag.since))};
-  if (!flag.announce) return {false, why_not_wanted(vip)};
+  if (!flag.announce) return {false, why_not_wanted(control_plane, vip)};
   switch (vip.announce) {
     case config::Announce::healthy:
       return {true, fmt::format("a backend is usable and every worker follows generation {}", announced)};
@@ -242,7 +245,7 @@ json backend_json(const ControlPlane& control_plane, std::size_t pool, std::size
       {"state", controlplane::to_text(decision.state)},
       {"since", to_utc_text(since)},
       {"since_s", std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() - since).count()},
-      {"reason", control_plane.state_reason(of, configured, decision.state)},
+      {"reason", control_plane.state_reason(of, configured, decision.state) + fail_open_note(decision)},
       {"next_hop", next_hop_of(control_plane, pool, backend)}};
   const std::uint32_t stats_index = control_plane.backend_indices().at({of.name, configured.address});
   const auto flows = control_plane.stats().flows(stats_index);
@@ -285,6 +288,8 @@ json pool_status(ControlPlane& control_plane, std::size_t position) {
           {"crowded_slots", control_plane.publisher().crowded_slots(position)},
           {"kept_slots", control_plane.publisher().kept_slots(position)},
           {"health_check", check == nullptr ? json() : json(check->name)},
+          {"fail_open_below", pool.fail_open_below},
+          {"fails_open", static_cast<bool>(control_plane.desired().fails_open[position])},
           {"digest", slots_digest(control_plane, position)},
           {"usable_backends", usable},
           {"backends", std::move(backends)}};

@@ -56,10 +56,6 @@ std::string weight_of(const Json& backend) {
   return override.is_null() ? std::to_string(file) : fmt::format("{} (file: {})", override.get<std::uint32_t>(), file);
 }
 
-bool is_up(const Json& backend) {
-  return text_of(backend, "state") == "up";
-}
-
 std::string reason_of(const Json& backend) {
   const std::string intent = text_of(backend, "intent_reason");
   const bool has_deadline = !backend.at("deadline").is_null();
@@ -74,13 +70,11 @@ std::string flows_of(const Json& backend) {
 
 std::string render_backends(const Json& backends, const Style& style) {
   double weights = 0;
-  for (const Json& backend : backends)
-    if (is_up(backend)) weights += backend.at("weight_effective").get<double>();
+  for (const Json& backend : backends) weights += backend.at("weight_effective").get<double>();
   TextTable table("llrrrrlrrrrl");
   table.add({"", "BACKEND", "WEIGHT", "SLOTS", "SHARE", "DUE", "STATE", "SINCE", "PACKETS", "BITS", "KNOWN", "REASON"});
   for (const Json& backend : backends) {
-    const bool has_due = is_up(backend) && weights > 0;
-    const double due = has_due ? backend.at("weight_effective").get<double>() / weights : 0;
+    const double due = weights > 0 ? backend.at("weight_effective").get<double>() / weights : 0;
     const std::string name_and_address = text_of(backend, "name") + " " + text_of(backend, "address");
     table.add({"->", name_and_address, weight_of(backend), std::to_string(backend.at("slots").get<std::uint32_t>()),
                percent(backend.at("share").get<double>()), percent(due), state_of(backend),
@@ -126,13 +120,22 @@ std::string slots_of(const Json& pool) {
   return slots + ")";
 }
 
-std::string render_pool(const Json& vips, const Json& pool, const Style& style) {
+// "http", "http, fails open below 50 %", "http, FAILS OPEN (below 50 %)".
+std::string check_of(const Json& pool) {
   const Json& check = pool.at("health_check");
+  if (check.is_null()) return "none";
+  const auto below = pool.at("fail_open_below").get<std::uint32_t>();
+  if (below == 0) return check.get<std::string>();
+  const bool open = pool.at("fails_open").get<bool>();
+  return fmt::format("{}, {} {} %{}", check.get<std::string>(), open ? "FAILS OPEN (below" : "fails open below", below,
+                     open ? ")" : "");
+}
+
+std::string render_pool(const Json& vips, const Json& pool, const Style& style) {
   const Json& backends = pool.at("backends");
-  const std::string summary =
-      fmt::format("  pool {}   {}   {}   health check {}   {} of {} backends usable", text_of(pool, "name"),
-                  carriage_of(pool), slots_of(pool), check.is_null() ? "none" : check.get<std::string>(),
-                  pool.at("usable_backends").get<std::size_t>(), backends.size());
+  const std::string summary = fmt::format("  pool {}   {}   {}   health check {}   {} of {} backends usable",
+                                          text_of(pool, "name"), carriage_of(pool), slots_of(pool), check_of(pool),
+                                          pool.at("usable_backends").get<std::size_t>(), backends.size());
   return "\n" + render_vips(vips, style) + style.paint(summary, Colour::none) + "\n" + render_backends(backends, style);
 }
 

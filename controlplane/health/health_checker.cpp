@@ -45,6 +45,13 @@ void HealthChecker::assume(const std::map<HealthTarget, Health>& inherited) {
   }
 }
 
+std::set<HealthTarget> HealthChecker::failing() const {
+  std::set<HealthTarget> failing;
+  for (const auto& [key, target] : targets_)
+    if (target->state.health() == Health::up && target->state.contrary() > 0) failing.insert(key);
+  return failing;
+}
+
 std::string HealthChecker::last_result(const HealthTarget& target) const {
   const auto found = targets_.find(target);
   return found == targets_.end() ? std::string() : found->second->last_result;

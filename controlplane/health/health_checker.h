@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 
 #include "common/config/config.h"
@@ -35,6 +36,7 @@ class HealthChecker {
   void assume(const std::map<HealthTarget, Health>& inherited);
 
   const std::map<HealthTarget, Health>& health() const { return health_; }
+  std::set<HealthTarget> failing() const;                     // that are up, and failed their last check
   std::string last_result(const HealthTarget& target) const;  // a sentence; empty if there is no such target
 
  private:

@@ -95,6 +95,7 @@ TEST(Example, WritesDefaultsAsTheyAre) {
   EXPECT_EQ(full->pools[0].dscp, minimal->pools[0].dscp);
   EXPECT_EQ(full->pools[0].oversize, minimal->pools[0].oversize);
   EXPECT_EQ(full->flows, minimal->flows);
+  EXPECT_EQ(full->pools[0].fail_open_below, minimal->pools[0].fail_open_below);
   EXPECT_EQ(full->pools[0].scheduler, minimal->pools[0].scheduler);
   EXPECT_EQ(full->pools[0].second_chance, minimal->pools[0].second_chance);
   EXPECT_EQ(full->vips[0].announce, minimal->vips[0].announce);

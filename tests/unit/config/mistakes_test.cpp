@@ -155,6 +155,16 @@ constexpr Mistake kMistakes[] = {
      "1:15 warning: health check \"http\" is not used; remove it or refer to it\n"
      "3:7 warning: pool \"web\" is not used; remove it or refer to it\n"
      "5:16 error: health_check names the health check \"htpp\", which does not exist; did you mean \"http\"?\n"},
+    {"pool_fail_open_below", "[health_check.http]\nport = 80\n" POOL "health_check = \"http\"\nfail_open_below = 101\n",
+     "3:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "6:19 error: fail_open_below must be between 0 and 100, not 101\n"},
+    {"pool_fail_open_below_percent",
+     "[health_check.http]\nport = 80\n" POOL "health_check = \"http\"\nfail_open_below = \"50%\"\n",
+     "3:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "6:19 error: fail_open_below wants an integer, found the string \"50%\"\n"},
+    {"pool_fail_open_below_without_check", POOL "fail_open_below = 50\n",
+     "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
+     "3:19 error: fail_open_below is for pools with a health_check; remove it, or add one\n"},
     {"pool_encap", POOL "encap = \"vxlan\"\n",
      "1:7 warning: pool \"web\" is not used; remove it or refer to it\n"
      "3:9 error: encap must be \"gue\", \"gue1\", \"ipip\", \"gre\" or \"l2dsr\", not \"vxlan\"\n"},

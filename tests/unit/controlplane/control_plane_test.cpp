@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -110,6 +111,24 @@ class ControlPlaneTest : public testing::Test {
            "[vip.web]\naddress = \"203.0.113.10\"\nport = 80\npool = \"web\"\n[control]\nrun_dir = \""
         << directory_ << "\"\nstate_dir = \"" << directory_ << "/state\"\n"
         << more;
+  }
+  void rewrite_config(const std::string& before, const std::string& after) const {
+    std::ifstream file(config_path());
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    text.replace(text.find(before), before.size(), after);
+    std::ofstream(config_path()) << text;
+  }
+  // All checks fail, of backends that serve and of the one that is dead. The pool may fail open.
+  bool checks_break_and_the_pool_fails_open() {
+    write_config("", "/down");
+    rewrite_config("slots = ", "fail_open_below = 50\nslots = ");
+    ask(Method::post, "/api/v1/reload");
+    return wait([&] { return all_down() && ask(Method::get, "/api/v1/status")["pools"][0]["fails_open"] == true; });
+  }
+  bool all_down() {
+    const json status = ask(Method::get, "/api/v1/status");
+    return std::ranges::all_of(status["pools"][0]["backends"],
+                               [](const json& each) { return each["state"] == "down"; });
   }
   std::string config_path() const { return directory_ + "/guideway.toml"; }
   void start() {
@@ -515,6 +534,52 @@ TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   ask(Method::post, "/api/v1/reload");
   ASSERT_TRUE(state_becomes(0, "down"));
   EXPECT_EQ(backend(0)["reason"], "status 503, expected 200-299 (3 of 3)");
+}
+
+TEST_F(ControlPlaneTest, FailsOpenSaysSoAndEnds) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
+  ASSERT_TRUE(checks_break_and_the_pool_fails_open());
+  const std::string note = "; down, but it gets its traffic all the same, since the pool fails open";
+  EXPECT_EQ(backend(0)["reason"], "status 503, expected 200-299 (3 of 3)" + note);
+  const std::string flow = R"({"protocol": "tcp", "source": "198.51.100.7", "source_port": 40000,
+                               "destination": "203.0.113.10", "destination_port": 80})";
+  EXPECT_NE(ask(Method::post, "/api/v1/explain", flow)["why"].get<std::string>().find(note), std::string::npos);
+  for (std::size_t b = 0; b < 3; b++) {
+    EXPECT_GT(backend(b)["slots"], 0) << b;
+    EXPECT_TRUE(alive(b)) << b;
+  }
+  json status = ask(Method::get, "/api/v1/status");
+  EXPECT_EQ(status["pools"][0]["fail_open_below"], 50);
+  EXPECT_EQ(status["pools"][0]["usable_backends"], 3);
+  EXPECT_NE(status["warnings"].dump().find("pool web fails open: its checks hold 3 of 3 backends down"),
+            std::string::npos)
+      << status["warnings"];
+
+  rewrite_config("path = \"/down\"", "path = \"/\"");
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up"));
+  EXPECT_TRUE(wait([&] { return backend(2)["slots"] == 0; }));
+  status = ask(Method::get, "/api/v1/status");
+  EXPECT_EQ(status["pools"][0]["fails_open"], false);
+  EXPECT_EQ(status["warnings"].dump().find("fails open"), std::string::npos) << status["warnings"];
+}
+
+TEST_F(ControlPlaneTest, ARestartWhileThePoolFailsOpenMovesNoSlot) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
+  ASSERT_TRUE(checks_break_and_the_pool_fails_open() && followed());
+  const json slots = slots_of_web();
+  start();
+  const auto checked = [&](std::size_t position) {
+    return backend(position)["reason"].get<std::string>().find("before the control plane started") == std::string::npos;
+  };
+  EXPECT_TRUE(wait([&] {
+    const TablesView* view = control_plane_->live_view();
+    if (view == nullptr) return false;
+    EXPECT_EQ(slots_of_web(), slots);
+    EXPECT_EQ(view->vips[0].flags & kVipAnnounce, 0) << "nobody is up";
+    return HasFailure() || (checked(0) && checked(1) && checked(2));
+  }));
+  EXPECT_TRUE(all_down());
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ class DesiredStateTest : public testing::Test {
   }
   DesiredState decide() const {
     return controlplane::decide(
-        {config_, intents_, health_, egress_, behind_gateway_, waiting_, vip_indices_, backend_indices_, now_});
+        {config_, intents_, health_, egress_, behind_gateway_, waiting_, {}, vip_indices_, backend_indices_, now_});
   }
   BackendDecision b1() const { return decide().backends[0][0]; }
   BackendDecision b2() const { return decide().backends[0][1]; }

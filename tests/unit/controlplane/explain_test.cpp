@@ -280,6 +280,35 @@ TEST_F(ExplainTest, ABackendThatWasRemovedIsNotTakenForDown) {
   EXPECT_FALSE(inherit(view(), config_, {{"gue", target.address}}).health.contains(target));
 }
 
+// Of a pool that failed open with nobody up: else its VIP would be announced until the checks have failed again.
+TEST_F(ExplainTest, WhoHadSlotsWhileNobodyWasUpIsDown) {
+  const HealthTarget target{*parse_ip("10.0.0.1"), "tcp"};
+  config_.health_checks.push_back({.name = "tcp", .host = ""});
+  config_.pools[0].health_check = 0;
+  const struct {
+    const char* what;
+    std::uint32_t fail_open_below;
+    bool announce;
+    std::uint32_t weight;
+    std::optional<Health> inherited;
+  } cases[] = {
+      {"it failed open", 50, false, 1, Health::down},
+      {"somebody was up", 50, true, 1, Health::up},
+      {"it never fails open", 0, false, 1, Health::up},
+      {"not checked yet", 50, false, 0, std::nullopt},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    config_.pools[0].fail_open_below = c.fail_open_below;
+    DesiredTables tables = tables_offline(config_);
+    for (DesiredVip& vip : tables.vips) vip.announce = c.announce;
+    tables.pools[0].backends[0].weight = c.weight;
+    writer_->publish(ImageBuilder().build(tables));
+    const auto health = inherit(view(), config_, {}).health;
+    EXPECT_EQ(health.contains(target) ? std::optional(health.at(target)) : std::nullopt, c.inherited);
+  }
+}
+
 TEST_F(ExplainTest, AWayWithoutASourceIsOnlyForItsOwnEncapsulation) {
   config_.pools[3].encap = Encap::ipip;  // was l2dsr when it was published
   EXPECT_FALSE(inherit(view(), config_, {}).egress.contains(*parse_ip("10.0.0.4")));

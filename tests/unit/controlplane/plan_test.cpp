@@ -59,8 +59,8 @@ class PlanTest : public testing::Test {
     const config::Config after = config_of(other);
     for (const config::Pool& pool : before.pools)
       for (const config::Backend& backend : pool.backends) egress_.try_emplace(backend.address);
-    const Facts facts{before,   intents_,     health_,          egress_, behind_gateway_,
-                      waiting_, vip_indices_, backend_indices_, now_};
+    const Facts facts{before,   intents_,   health_,      egress_,          behind_gateway_,
+                      waiting_, held_open_, vip_indices_, backend_indices_, now_};
     const DesiredState desired = decide(facts);
     for (std::size_t p = 0; p < before.pools.size(); p++)
       eras_->note(before.pools[p].name, before.pools[p].slots, weights_of(desired.tables.pools[p]), now_);
@@ -77,6 +77,7 @@ class PlanTest : public testing::Test {
   std::map<IpAddress, Egress> egress_;
   std::set<IpAddress> behind_gateway_;
   std::set<std::string> waiting_;
+  std::set<std::string> held_open_;
   StatsIndices<ServiceKey> vip_indices_;
   StatsIndices<BackendKey> backend_indices_;
   std::map<std::string, std::uint64_t> flows_;
@@ -251,6 +252,24 @@ TEST_F(PlanTest, SecondChanceThatEndsWhileItIsNeededIsSaid) {
   EXPECT_THAT(warnings("tracking = \"none\"\n"), IsEmpty()) << "its packets have no hops";
   EXPECT_THAT(warnings("protocol = \"udp\"\n"), IsEmpty()) << "its packets have no hops";
   EXPECT_THAT(plan(with(true, ""), with(true, "")).warnings, IsEmpty());
+}
+
+// Both backends are down. With fail-open they have their slots.
+TEST_F(PlanTest, FailOpenIsPartOfThePlan) {
+  const std::string check = "[health_check.tcp]\nport = 80\n";
+  const auto pool = [&](const char* below) {
+    return check +
+           with_backends(kB1 + "," + kB2, std::string("health_check = \"tcp\"\nfail_open_below = ") + below + "\n");
+  };
+  for (const char* address : {"10.1.0.1", "10.1.0.2"}) health_[{*parse_ip(address), "tcp"}] = Health::down;
+  const Plan on = plan(pool("0"), pool("50"));
+  ASSERT_EQ(on.pools.size(), 1U);
+  EXPECT_THAT(on.pools[0].keys, ElementsAre("fail_open_below"));
+  EXPECT_EQ(on.pools[0].moved_slots, 0U) << "nobody has them";
+  EXPECT_THAT(on.warnings, ElementsAre("pool web: it would fail open, and backends that are down would get traffic"));
+  const Plan off = plan(pool("50"), pool("0"));
+  EXPECT_EQ(off.pools[0].moved_slots, 1021U);
+  EXPECT_THAT(off.warnings, ElementsAre("pool web: no backend would be usable"));
 }
 
 TEST_F(PlanTest, AnotherHashKeyReshufflesEverything) {

@@ -84,7 +84,8 @@ TEST(RenderStatus, BackendsInEveryState) {
                       {"slots", 0},
                       {"share", 0.0},
                       {"weight_effective", 0}});
-  backends[2].update({{"state", "down"}, {"reason", "connection refused"}, {"slots", 0}, {"share", 0.0}});
+  backends[2].update(
+      {{"state", "down"}, {"reason", "connection refused"}, {"slots", 0}, {"share", 0.0}, {"weight_effective", 0}});
   const std::string text = rendered(status);
   EXPECT_EQ(
       text.substr(text.find("      BACKEND")),
@@ -93,6 +94,18 @@ TEST(RenderStatus, BackendsInEveryState) {
   ->  b2 10.1.0.12                 2      0    0.0 %    0.0 %  drained   1m1s  2.5 pkt/s  1.3 kbit/s      7  kernel update
   ->  b3 2001:db8:1::13            1      0    0.0 %    0.0 %  down      1m1s  2.5 pkt/s  1.3 kbit/s      7  connection refused
 )");
+}
+
+TEST(RenderStatus, APoolThatMayFailOpenAndOneThatDoes) {
+  Json status = good_status();
+  Json& web = status["pools"][0];
+  web["fail_open_below"] = 50;
+  EXPECT_NE(rendered(status).find("health check http, fails open below 50 %   3 of 3"), std::string::npos);
+  web["fails_open"] = true;
+  web["backends"][1].update({{"state", "down"}, {"reason", "timed out; gets its traffic all the same"}});
+  const std::string text = rendered(status);
+  EXPECT_NE(text.find("health check http, FAILS OPEN (below 50 %)   3 of 3 backends usable"), std::string::npos);
+  EXPECT_NE(text.find("->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  down    1m1s"), std::string::npos) << text;
 }
 
 TEST(RenderStatus, BadDay) {

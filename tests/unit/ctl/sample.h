@@ -65,10 +65,10 @@ inline nlohmann::json sample_status() {
        "packets_per_second": 18400000.0, "bits_per_second": 71200000000.0}],
     "pools": [
       {"name": "web", "encap": "gue", "dscp": "copy", "oversize": "fragment", "slots": 65521, "unsettled_slots": 0, "crowded_slots": 0, "kept_slots": 0,
-       "health_check": "http", "digest": "1b2c3d4e5f607182",
+       "health_check": "http", "fail_open_below": 0, "fails_open": false, "digest": "1b2c3d4e5f607182",
        "usable_backends": 3, "backends": []},
       {"name": "resolvers", "encap": "ipip", "dscp": "copy", "oversize": "fragment", "slots": 4093, "unsettled_slots": 0, "crowded_slots": 0, "kept_slots": 0,
-       "health_check": null, "digest": "0b2c3d4e5f607182",
+       "health_check": null, "fail_open_below": 0, "fails_open": false, "digest": "0b2c3d4e5f607182",
        "usable_backends": 1, "backends": []}],
     "warnings": []})");
 }
