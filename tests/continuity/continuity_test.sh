@@ -170,6 +170,21 @@ both_programs_killed_after_a_backend_was_removed() {
   judge
 }
 
+# The backends serve, but for some seconds no load balancer's checks reach them. With IPIP nobody mends what an LB gets
+# wrong; slots must not move at all.
+health_checks_of_all_backends_fail() {
+  ENCAP=ipip FAIL_OPEN_BELOW=50
+  watch
+  each lbs checks_break
+  each lbs holds_all_down
+  sleep 3
+  each lbs checks_work
+  each lbs serves
+  sleep 1
+  each lbs moved_no_slot
+  judge
+}
+
 lb_removed_and_returned() {
   watch
   route_over "${lbs[@]:1}"
@@ -243,6 +258,17 @@ loud() {
   open_more
 }
 
+checks_break() {
+  lab_exec "$1" nft "add table inet checks; add chain inet checks out { type filter hook output priority filter; };
+    add rule inet checks out tcp dport $HEALTH_PORT drop"
+}
+checks_work() { lab_exec "$1" nft delete table inet checks; }
+holds_all_down() { lab_wait 10 all_are_down "$1" || fail "$1 still believes in some: $(ctl "$1" status)"; }
+all_are_down() { ctl "$1" status --json | jq -e '[.pools[].backends[].state == "down"] | all' >/dev/null; }
+moved_no_slot() {
+  ctl "$1" status --json | jq -e '[.pools[].unsettled_slots == 0] | all' >/dev/null || fail "$1 moved slots: $(ctl "$1" status)"
+}
+
 # took_over LB FLOWS: at least so many, when its data plane started last.
 took_over() {
   local flows
@@ -308,7 +334,7 @@ quick=(nothing_happens hash_mod_n_breaks_9_of_10 add_1_of_10 drain_1 data_plane_
 full=(nothing_happens hash_mod_n_breaks_9_of_10 a_dead_lb_that_is_not_withdrawn_stalls_its_share
   add_1_of_10 drain_1 drain_3_and_remove_them halve_5_weights rolling_restart reload_of_an_unchanged_file
   control_planes_killed data_plane_killed_and_restarted data_plane_restarted_with_2_workers_and_back_with_1
-  both_programs_killed_after_a_backend_was_removed lb_removed_and_returned
+  both_programs_killed_after_a_backend_was_removed health_checks_of_all_backends_fail lb_removed_and_returned
   lb_removed_in_the_middle_of_a_drain that_under_a_syn_flood that_under_a_syn_flood_with_the_flow_table_full
   ipip_add_1_of_10 ipip_drain_1 ipip_drain_3_and_remove_them ipip_halve_5_weights ipip_rolling_restart
   ipip_lb_removed_in_the_middle_of_a_drain)

@@ -32,6 +32,7 @@ LAB_HOSTS+=("${lbs[@]}" "${backends[@]}")
 # What runs now; events change it and call reload.
 ENCAP=gue
 PROBATION_TIMEOUT=30s
+FAIL_OPEN_BELOW=0
 DEVICE=net_af_xdp0,iface=eth0
 declare -A WORKERS=() # of an LB; one that is not named: 1
 WEIGHT=() # of backend N; none: it is not in the pool
@@ -177,7 +178,8 @@ config_of() {
   [ "${WORKERS[$1]:-1}" -eq 1 ] || cores="0, 1"
   sed -e "s/WORKER_CORES/$cores/" -e "s/MAIN_CORE/$((1 - core))/" -e "s/DEVICE/$DEVICE/" \
     -e "s/PROBATION_TIMEOUT/$PROBATION_TIMEOUT/" "$here/guideway.toml"
-  printf '\n[pool.web]\nencap = "%s"\nsecond_chance = %s\nhealth_check = "server"\nbackends = [' "$ENCAP" "$([ "$ENCAP" = gue ] && echo true || echo false)"
+  printf '\n[pool.web]\nencap = "%s"\nsecond_chance = %s\nhealth_check = "server"\nfail_open_below = %d\nbackends = [' \
+    "$ENCAP" "$([ "$ENCAP" = gue ] && echo true || echo false)" "$FAIL_OPEN_BELOW"
   for number in "${!WEIGHT[@]}"; do
     printf '%s\n  { name = "b%d", address = "10.2.1.%d", weight = %d }' "$separator" "$number" "$number" "${WEIGHT[number]}"
     separator=,
