@@ -39,8 +39,9 @@ BackendNow known_of(const Facts& facts, const config::Pool& pool, const config::
                     const BackendDecision& decision, bool open) {
   BackendNow now;
   now.weight = decision.weight;
-  now.healthy = health_of(facts, pool, backend) != Health::down;
-  now.alive = (now.healthy || open) && decision.state != BackendState::removed;
+  const Health health = health_of(facts, pool, backend);
+  now.healthy = health == Health::up;
+  now.alive = (health != Health::down || open) && decision.state != BackendState::removed;
   now.stats_index = facts.backend_indices.at({pool.name, backend.address});
   if (const Egress* egress = egress_of(facts, pool, backend); egress != nullptr) now.egress = *egress;
   return now;

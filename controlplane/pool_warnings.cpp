@@ -15,7 +15,16 @@ void add_state_warnings(const config::Pool& pool, const std::vector<BackendDecis
     if (const auto n = std::ranges::count(decisions, state, &BackendDecision::state); n > 0)
       warnings.push_back(fmt::format("pool {}: {} of {} backends {} {}", pool.name, n, decisions.size(),
                                      n == 1 ? "is" : "are", to_text(state)));
-  if (std::ranges::none_of(decisions, &BackendDecision::usable))
+  const auto keeps_connections = [](const BackendDecision& backend) {
+    return backend.state == BackendState::drained || (backend.state == BackendState::up && !backend.usable());
+  };
+  if (std::ranges::any_of(decisions, &BackendDecision::usable)) return;
+  if (std::ranges::any_of(decisions, keeps_connections))
+    warnings.push_back(
+        fmt::format("pool {}: no backend takes new flows, all are drained; its VIPs stay announced for "
+                    "the connections that there are",
+                    pool.name));
+  else
     warnings.push_back(fmt::format("pool {}: no backend is usable", pool.name));
 }
 

@@ -53,38 +53,45 @@ DesiredPool make_pool(const config::Config& config, const config::Pool& pool, co
   return desired;
 }
 
-bool is_usable(const std::vector<BackendNow>& backends) {
-  return std::ranges::any_of(backends, [](const BackendNow& b) { return b.egress && b.weight > 0 && b.healthy; });
+// Backends that only fail-open gives flows to speak for none: with another load balancer they may be healthy.
+bool takes_flows(const BackendNow& backend) {
+  return backend.egress && backend.weight > 0 && backend.healthy;
+}
+// A drained one, too: its connections come by the address, and to withdraw that would break them.
+bool keeps_connections(const BackendNow& backend) {
+  return backend.egress && backend.alive && backend.healthy;
 }
 
-// The prefixes with at least one service that can be served now: what is said about an address is said for all of its
-// services. Backends that only fail-open gives flows to speak for none: with another load balancer they may be healthy.
-std::set<IpPrefix> usable_prefixes(const config::Config& config, const std::vector<std::vector<BackendNow>>& backends) {
-  std::vector<bool> usable_pools;
-  usable_pools.reserve(backends.size());
-  for (const auto& of_pool : backends) usable_pools.push_back(is_usable(of_pool));
-  std::set<IpPrefix> usable;
+// The prefixes with at least one service with such a backend: what is said about an address is said for all of its
+// services.
+std::set<IpPrefix> prefixes_with(bool (*is_one)(const BackendNow&), const config::Config& config,
+                                 const std::vector<std::vector<BackendNow>>& backends) {
+  std::vector<bool> pools;
+  pools.reserve(backends.size());
+  for (const auto& of_pool : backends) pools.push_back(std::ranges::any_of(of_pool, is_one));
+  std::set<IpPrefix> prefixes;
   for (const config::Vip& vip : config.vips)
-    if (usable_pools[vip.pool]) usable.insert(vip.prefix);
-  return usable;
+    if (pools[vip.pool]) prefixes.insert(vip.prefix);
+  return prefixes;
 }
 
-bool announces(config::Announce announce, bool usable) {
-  return announce == config::Announce::always || (announce == config::Announce::healthy && usable);
+bool announces(config::Announce announce, bool kept) {
+  return announce == config::Announce::always || (announce == config::Announce::healthy && kept);
 }
 
 bool answers_echo(config::Echo echo, bool usable) {
   return echo == config::Echo::answer || (echo == config::Echo::healthy && usable);
 }
 
-DesiredVip make_vip(const config::Vip& vip, std::uint32_t stats_index, bool usable) {
+// `usable`, `kept`: whether a backend takes flows to its prefix, or keeps connections.
+DesiredVip make_vip(const config::Vip& vip, std::uint32_t stats_index, bool usable, bool kept) {
   DesiredVip desired;
   desired.prefix = vip.prefix;
   desired.port = vip.port;
   desired.protocol = vip.protocol;
   desired.pool = static_cast<std::uint32_t>(vip.pool);
   desired.stats_index = stats_index;
-  desired.announce = announces(vip.announce, usable);
+  desired.announce = announces(vip.announce, kept);
   desired.echo = answers_echo(vip.echo, usable);
   desired.quic = vip.quic;
   desired.unserved = vip.unserved;
@@ -135,9 +142,12 @@ DesiredTables tables_from_config(const config::Config& config, const std::vector
   tables.config_digest = config.digest;
   for (std::size_t p = 0; p < config.pools.size(); p++)
     tables.pools.push_back(make_pool(config, config.pools[p], backends[p]));
-  const std::set<IpPrefix> usable = usable_prefixes(config, backends);
-  for (std::size_t v = 0; v < config.vips.size(); v++)
-    tables.vips.push_back(make_vip(config.vips[v], vip_stats_indices[v], usable.contains(config.vips[v].prefix)));
+  const std::set<IpPrefix> usable = prefixes_with(takes_flows, config, backends);
+  const std::set<IpPrefix> kept = prefixes_with(keeps_connections, config, backends);
+  for (std::size_t v = 0; v < config.vips.size(); v++) {
+    const config::Vip& vip = config.vips[v];
+    tables.vips.push_back(make_vip(vip, vip_stats_indices[v], usable.contains(vip.prefix), kept.contains(vip.prefix)));
+  }
   tables.own = own_prefixes(config, tables.pools);
   return tables;
 }

@@ -21,7 +21,7 @@ struct BackendNow {
   // By routes and neighbours; what the configuration says of its port and its path MTU is filled in by
   // tables_from_config().
   std::optional<Egress> egress;
-  bool healthy = true;  // its checks do not say that it is down, whether the pool believes that or not
+  bool healthy = true;  // its checks say that it is up, whether the pool believes them or not
 };
 
 // `backends` by pool and backend, `vip_stats_indices` by VIP, as they stand in the configuration.

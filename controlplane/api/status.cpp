@@ -150,9 +150,13 @@ struct Announcement {
 
 std::string why_not_wanted(const ControlPlane& control_plane, const config::Vip& vip) {
   if (vip.announce == config::Announce::never) return "the configuration says never";
-  if (!control_plane.desired().fails_open[vip.pool]) return "no service on it has a usable backend";
+  if (!control_plane.desired().fails_open[vip.pool]) return "no service on it has a backend that is up";
   return fmt::format("no service on it has a backend that is up; pool {} fails open for what comes all the same",
                      control_plane.config().pools[vip.pool].name);
+}
+
+bool takes_flows(const ControlPlane& control_plane, std::size_t pool) {
+  return std::ranges::any_of(control_plane.desired().backends[pool], &BackendDecision::usable);
 }
 
 // The data plane announces what its active generation flags, once all workers follow it.
@@ -176,7 +180,9 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
   if (!flag.announce) return {false, why_not_wanted(control_plane, vip)};
   switch (vip.announce) {
     case config::Announce::healthy:
-      return {true, fmt::format("a backend is usable and every worker follows generation {}", announced)};
+      return {true,
+              fmt::format("a backend {} and every worker follows generation {}",
+                          takes_flows(control_plane, vip.pool) ? "is usable" : "has connections to keep", announced)};
     case config::Announce::always:
       return {true, "the configuration says always"};
     case config::Announce::never:

@@ -159,10 +159,28 @@ TEST_F(DesiredStateTest, OneUsableServiceAnnouncesTheWholeAddress) {
   config_.pools.emplace_back().name = "empty";
   config_.vips.push_back({.name = "other", .prefix = kVip, .port = 443, .pool = 1});
   EXPECT_TRUE(announced(1));
-  intents_[{"web", "b1"}].drained = true;
-  intents_[{"web", "b2"}].weight = 0;
+  health_[{kB1, "tcp"}] = health_[{kB2, "tcp"}] = Health::down;
   EXPECT_FALSE(announced(0));
   EXPECT_FALSE(announced(1));
+}
+
+TEST_F(DesiredStateTest, DrainedBackendsKeepTheirAddressAnnounced) {
+  Intent& b1 = intents_[{"web", "b1"}];
+  b1.drained = true;
+  intents_[{"web", "b2"}].weight = 0;
+  config_.vips[0].echo = config::Echo::healthy;
+  EXPECT_TRUE(announced());
+  EXPECT_FALSE(decide().tables.vips[0].echo) << "nobody takes new flows";
+  health_[{kB2, "tcp"}] = Health::down;
+  EXPECT_TRUE(announced()) << "b1 has connections";
+  b1.deadline = now_;
+  EXPECT_FALSE(announced()) << "b1 is removed";
+  b1.deadline.reset();
+  EXPECT_TRUE(announced());
+  egress_.erase(kB1);
+  EXPECT_FALSE(announced()) << "b1 cannot be reached";
+  health_.erase({kB2, "tcp"});
+  EXPECT_FALSE(announced()) << "nobody knows of b2 yet";
 }
 
 // ---- positions of counters -----------------------------------------------------------------------------------------
