@@ -15,11 +15,13 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <list>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <vector>
+
+#include "controlplane/log.h"
 
 namespace guideway::controlplane::api {
 
@@ -34,6 +36,7 @@ namespace {
 
 constexpr std::chrono::seconds kReadTimeout{5};
 constexpr std::chrono::seconds kWriteTimeout{5};
+constexpr std::chrono::milliseconds kAcceptAgain{200};
 
 gid_t group_id(const std::string& name) {
   std::vector<char> buffer(16384);
@@ -140,46 +143,63 @@ Response make_error(unsigned status, const std::string& sentence) {
 }
 
 struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
-  Impl(asio::io_context& context, const std::string& path, const std::string& group, Handler fn)
-      : acceptor(listen_at(context, path, group)), handler(std::move(fn)) {}
+  Impl(EventLoop& loop, const std::string& path, const std::string& group, Handler fn)
+      : acceptor(listen_at(loop.context(), path, group)), handler(std::move(fn)), pause(loop, [this] { accept(); }) {}
 
   void accept() {
     acceptor.async_accept([weak = weak_from_this()](const error_code& error, stream_protocol::socket socket) {
       const auto self = weak.lock();
       if (!self || error == asio::error::operation_aborted) return;
-      if (!error) self->serve(std::move(socket));
+      self->note_trouble(error);
+      // Whoever waits stays in the queue, so that another attempt at once would fail at once, over and over.
+      if (error) return self->pause.start(kAcceptAgain);
+      self->serve(std::move(socket));
       self->accept();
     });
   }
 
+  void note_trouble(const error_code& error) {
+    if (error && !trouble)
+      log(Level::warning, "the control socket accepts no connections for now ({}); trying again every {} ms",
+          error.message(), kAcceptAgain.count());
+    else if (!error && trouble)
+      log(Level::info, "the control socket accepts connections again");
+    trouble = error;
+  }
+
   void serve(stream_protocol::socket socket) {
-    if (connections.size() >= kConnectionsMax) {
-      if (const auto oldest = connections.front().lock()) oldest->close();
-      connections.pop_front();
-    }
-    const auto place = connections.emplace(connections.end());
-    const auto connection =
-        std::make_shared<Connection>(std::move(socket), handler, [weak = weak_from_this(), raw = &*place] {
-          if (const auto self = weak.lock())
-            self->connections.remove_if([raw](const auto& each) { return &each == raw; });
-        });
-    *place = connection;
+    if (connections.size() >= kConnectionsMax) close_oldest();
+    const std::uint64_t number = accepted++;
+    const auto connection = std::make_shared<Connection>(std::move(socket), handler, [weak = weak_from_this(), number] {
+      if (const auto self = weak.lock()) self->connections.erase(number);
+    });
+    connections.emplace(number, connection);
     connection->read();
+  }
+
+  void close_oldest() {
+    const auto oldest = connections.extract(connections.begin());
+    if (const auto connection = oldest.mapped().lock()) connection->close();
   }
 
   stream_protocol::acceptor acceptor;
   Handler handler;
-  std::list<std::weak_ptr<Connection>> connections;  // the oldest first
+  Timer pause;
+  error_code trouble;
+  std::uint64_t accepted = 0;
+  // By when they were accepted. The numbers are never used again: a connection outlives its entry until its pending
+  // operation has ended, and must not take another one's entry along.
+  std::map<std::uint64_t, std::weak_ptr<Connection>> connections;
 };
 
 HttpServer::HttpServer(EventLoop& loop, const std::string& path, const std::string& group, Handler handler)
-    : impl_(std::make_shared<Impl>(loop.context(), path, group, std::move(handler))) {
+    : impl_(std::make_shared<Impl>(loop, path, group, std::move(handler))) {
   impl_->accept();
 }
 HttpServer::~HttpServer() {
   error_code ignored;
   impl_->acceptor.close(ignored);
-  for (const auto& each : impl_->connections)
+  for (const auto& [number, each] : impl_->connections)
     if (const auto connection = each.lock()) connection->close();
 }
 

@@ -1,7 +1,8 @@
 // HTTP/1.1 with JSON over a Unix socket. Knows nothing of what is asked: a handler turns a Request into a Response.
 //
 // No client can stall the control plane or others: requests are read and answers written asynchronously, both with a
-// deadline; sizes are bounded; the oldest of too many connections is closed.
+// deadline; sizes are bounded; the oldest of too many connections is closed. Without a descriptor for the next one, it
+// waits in the queue.
 // Thread-safety: one thread; the handler runs in the loop and must not block.
 #pragma once
 

@@ -7,14 +7,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
 #include "common/descriptor.h"
+#include "tests/unit/controlplane/no_descriptors.h"
 
 namespace guideway::controlplane::api {
 namespace {
@@ -23,15 +26,22 @@ using std::chrono::steady_clock;
 
 class Client {
  public:
-  explicit Client(const std::string& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(
+      const std::string& path, const std::function<void()>& before_connect = [] {})
+      : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
     const timeval timeout{8, 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    before_connect();
     connected_ = connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
   bool connected() const { return connected_; }
+  bool closed_by_server() const {
+    char byte = 0;
+    return recv(fd_.get(), &byte, 1, MSG_DONTWAIT) == 0;
+  }
   void send(const std::string& bytes) const { ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
   // Up to `bytes` bytes, or to the end.
   std::string receive(std::size_t bytes = 1) const {
@@ -154,6 +164,35 @@ TEST_F(HttpServerTest, TheOldestOfTooManyConnectionsGivesWay) {
   for (std::size_t i = 0; i < 3 * HttpServer::kConnectionsMax; i++) clients.emplace_back(path_);
   expect_alive();
   EXPECT_EQ(clients.front().receive(), "");
+}
+
+TEST_F(HttpServerTest, NoMoreThanTheMostConnectionsStayOpen) {
+  std::vector<Client> clients;
+  for (std::size_t i = 0; i < 6 * HttpServer::kConnectionsMax; i++) clients.emplace_back(path_);
+  expect_alive();
+  EXPECT_LE(std::ranges::count_if(clients, [](const Client& each) { return !each.closed_by_server(); }),
+            HttpServer::kConnectionsMax);
+}
+
+std::chrono::nanoseconds cpu_time_of(std::thread& thread) {
+  clockid_t clock{};
+  timespec time{};
+  EXPECT_EQ(pthread_getcpuclockid(thread.native_handle(), &clock), 0);
+  EXPECT_EQ(clock_gettime(clock, &time), 0);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+TEST_F(HttpServerTest, WithoutADescriptorItWaitsAndDoesNotSpin) {
+  std::optional<NoDescriptors> limit;
+  const Client client(path_, [&] { limit.emplace(); });
+  ASSERT_TRUE(client.connected());
+  client.send("GET /later HTTP/1.1\r\nHost: g\r\n\r\n");
+  const auto cpu_before = cpu_time_of(thread_);
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_LT(cpu_time_of(thread_) - cpu_before, std::chrono::milliseconds(50));  // of a second: 5 %
+  EXPECT_EQ(requests_, 0);
+  limit.reset();
+  EXPECT_NE(client.receive().find("/later"), std::string::npos);
 }
 
 }  // namespace
