@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/log.h"
+
 namespace guideway::controlplane {
 
 using std::chrono::steady_clock;
@@ -26,6 +31,7 @@ void HealthChecker::follow(const config::Config& config) {
 
   std::erase_if(targets_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   std::erase_if(health_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  std::erase_if(hindrances_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   for (const auto& [key, check] : wanted) {
     const auto found = targets_.find(key);
     if (found == targets_.end())
@@ -57,6 +63,12 @@ std::string HealthChecker::last_result(const HealthTarget& target) const {
   return found == targets_.end() ? std::string() : found->second->last_result;
 }
 
+std::string HealthChecker::trouble() const {
+  if (hindrances_.empty()) return {};
+  return fmt::format("this host cannot check {} of {} health targets, so their last verdicts hold: {}",
+                     hindrances_.size(), targets_.size(), hindrances_.begin()->second);
+}
+
 void HealthChecker::begin(const HealthTarget& key, const config::HealthCheck& check, Health initial) {
   const auto now = steady_clock::now();
   auto target = std::make_shared<Target>(
@@ -77,17 +89,34 @@ void HealthChecker::check_now(const std::shared_ptr<Target>& target) {
 }
 
 void HealthChecker::finished(const std::shared_ptr<Target>& target, const ProbeResult& result) {
-  HealthState& state = target->state;
+  target->timer.start(std::max<std::chrono::nanoseconds>(target->state.due() - steady_clock::now(), {}));
+  const bool is_hindered = result.verdict == ProbeResult::Verdict::none;
+  if (is_hindered)
+    hindrances_[target->key] = result.reason;
+  else
+    hindrances_.erase(target->key);
+  note_trouble();
+  if (!is_hindered) judge(*target, result);
+}
+
+void HealthChecker::judge(Target& target, const ProbeResult& result) {
+  HealthState& state = target.state;
   const Health before = state.health();
   const std::uint32_t results = state.contrary() + 1;
   const std::uint32_t needed = before == Health::unknown ? 1 : state.threshold();
-  const bool contrary = (before == Health::up) != result.success;
-  target->last_result =
+  const bool success = result.verdict == ProbeResult::Verdict::good;
+  const bool contrary = (before == Health::up) != success;
+  target.last_result =
       contrary && needed > 1 ? fmt::format("{} ({} of {})", result.reason, results, needed) : result.reason;
-  target->timer.start(std::max<std::chrono::nanoseconds>(state.due() - steady_clock::now(), {}));
-  if (!state.finish(result.success)) return;
-  health_[target->key] = state.health();
-  on_verdict_({target->key, state.health(), target->last_result});
+  if (!state.finish(success)) return;
+  health_[target.key] = state.health();
+  on_verdict_({target.key, state.health(), target.last_result});
+}
+
+void HealthChecker::note_trouble() {
+  const bool was_in_trouble = std::exchange(in_trouble_, !hindrances_.empty());
+  if (in_trouble_ && !was_in_trouble) log(Level::warning, "{}", trouble());
+  if (!in_trouble_ && was_in_trouble) log(Level::info, "this host can check all health targets again");
 }
 
 }  // namespace guideway::controlplane

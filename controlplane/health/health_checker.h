@@ -38,12 +38,16 @@ class HealthChecker {
   const std::map<HealthTarget, Health>& health() const { return health_; }
   std::set<HealthTarget> failing() const;                     // that are up, and failed their last check
   std::string last_result(const HealthTarget& target) const;  // a sentence; empty if there is no such target
+  // Why targets cannot be checked although nothing speaks against them: a sentence, empty while all can.
+  std::string trouble() const;
 
  private:
   struct Target;
   void begin(const HealthTarget& key, const config::HealthCheck& check, Health initial);
   void check_now(const std::shared_ptr<Target>& target);
   void finished(const std::shared_ptr<Target>& target, const ProbeResult& result);
+  void judge(Target& target, const ProbeResult& result);
+  void note_trouble();
   double random() { return std::uniform_real_distribution<double>()(engine_); }
 
   EventLoop& loop_;
@@ -52,6 +56,8 @@ class HealthChecker {
   std::mt19937_64 engine_{std::random_device{}()};
   std::map<HealthTarget, std::shared_ptr<Target>> targets_;
   std::map<HealthTarget, Health> health_;
+  std::map<HealthTarget, std::string> hindrances_;  // why the last check could not be carried out
+  bool in_trouble_ = false;
 };
 
 }  // namespace guideway::controlplane

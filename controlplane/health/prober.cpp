@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -10,7 +11,9 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+#include <cerrno>
 #include <deque>
+#include <optional>
 
 #include "common/net/address_text.h"
 
@@ -21,10 +24,32 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using Done = std::function<void(const ProbeResult&)>;
+using Verdict = ProbeResult::Verdict;
 
 namespace {
 
 constexpr std::uint32_t kHeaderBytesMax = 8192;
+constexpr int kInterimAnswersMax = 8;
+
+struct LocalError {
+  int error;
+  const char* remedy;
+};
+
+// What this host lacks, whatever the target is like.
+constexpr LocalError kLocalErrors[] = {
+    {EMFILE, "raise the limit of descriptors (LimitNOFILE of its service, or ulimit -n)"},
+    {ENFILE, "raise the host's limit of open files (sysctl fs.file-max)"},
+    {ENOBUFS, "free memory, or give the host more"},
+    {ENOMEM, "free memory, or give the host more"},
+    {EADDRNOTAVAIL, "see that the host has an address of that family, and source ports (net.ipv4.ip_local_port_range)"},
+};
+
+const LocalError* local_error(const error_code& error) {
+  if (error.category() != boost::system::system_category()) return nullptr;
+  const auto* const found = std::ranges::find(kLocalErrors, error.value(), &LocalError::error);
+  return found == std::end(kLocalErrors) ? nullptr : found;
+}
 
 asio::ip::address to_asio(const IpAddress& address) {
   if (address.is_v4()) return asio::ip::address_v4(address.v4().host());
@@ -39,7 +64,8 @@ std::string describe(const error_code& error, const config::HealthCheck& check) 
     return fmt::format("the answer is not HTTP ({})", error.message());
   std::string text = error.message();
   if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-  return text;
+  const LocalError* const local = local_error(error);
+  return local == nullptr ? text : fmt::format("{}; {}", text, local->remedy);
 }
 
 // One check under way; keeps itself alive through its pending handlers.
@@ -56,40 +82,50 @@ class Probe : public std::enable_shared_from_this<Probe> {
 
  private:
   void connected(const error_code& error) {
-    if (error) return finish(false, describe(error, check_));
-    if (check_.type == config::CheckType::tcp) return finish(true, "connected");
+    if (error) return fail(error);
+    if (check_.type == config::CheckType::tcp) return finish(Verdict::good, "connected");
     request_ = {http::verb::get, check_.path, 11};
     request_.set(http::field::host, check_.host.empty() ? to_text_with_port(address_, check_.port) : check_.host);
     request_.set(http::field::user_agent, "guideway-health-check");
     request_.set(http::field::connection, "close");
     http::async_write(stream_, request_, [self = shared_from_this()](const error_code& e, std::size_t) {
-      if (e) return self->finish(false, describe(e, self->check_));
+      if (e) return self->fail(e);
       self->read_answer();
     });
   }
 
   void read_answer() {
-    answer_.header_limit(kHeaderBytesMax);
-    http::async_read_header(stream_, buffer_, answer_, [self = shared_from_this()](const error_code& e, std::size_t) {
-      if (e) return self->finish(false, describe(e, self->check_));
-      self->judge(self->answer_.get().result_int());
+    answer_.emplace();
+    answer_->header_limit(kHeaderBytesMax);
+    answer_->skip(true);  // the body, so that its length does not matter either
+    http::async_read_header(stream_, buffer_, *answer_, [self = shared_from_this()](const error_code& e, std::size_t) {
+      if (e) return self->fail(e);
+      self->judge(self->answer_->get().result_int());
     });
   }
 
   void judge(unsigned status) {
+    if (status < 200) {
+      if (interim_answers_++ < kInterimAnswersMax) return read_answer();
+      return finish(Verdict::bad, fmt::format("more than {} interim answers (status {})", kInterimAnswersMax, status));
+    }
     if (status >= check_.expect_status_min && status <= check_.expect_status_max)
-      return finish(true, fmt::format("status {}", status));
-    finish(false,
+      return finish(Verdict::good, fmt::format("status {}", status));
+    finish(Verdict::bad,
            check_.expect_status_min == check_.expect_status_max
                ? fmt::format("status {}, expected {}", status, check_.expect_status_min)
                : fmt::format("status {}, expected {}-{}", status, check_.expect_status_min, check_.expect_status_max));
   }
 
-  void finish(bool success, std::string reason) {
+  void fail(const error_code& error) {
+    finish(local_error(error) == nullptr ? Verdict::bad : Verdict::none, describe(error, check_));
+  }
+
+  void finish(Verdict verdict, std::string reason) {
     error_code ignored;
     stream_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
     stream_.close();
-    done_({success, std::move(reason)});
+    done_({verdict, std::move(reason)});
   }
 
   beast::tcp_stream stream_;
@@ -98,7 +134,8 @@ class Probe : public std::enable_shared_from_this<Probe> {
   Done done_;
   http::request<http::empty_body> request_;
   beast::flat_buffer buffer_{kHeaderBytesMax};
-  http::response_parser<http::empty_body> answer_;
+  std::optional<http::response_parser<http::empty_body>> answer_;
+  int interim_answers_ = 0;
 };
 
 }  // namespace

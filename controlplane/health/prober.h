@@ -1,6 +1,8 @@
 // Carries out single health checks: TCP connect, or HTTP GET. Never blocks; a bounded number is under way at a time and
 // the others wait their turn, so that thousands of targets cannot exhaust descriptors.
 //
+// HTTP is judged by the status of the final answer; interim ones are skipped (RFC 9110, section 15.2), bodies not read.
+//
 // Connections end with a reset (SO_LINGER 0): nothing stays behind in TIME_WAIT to use up source ports.
 // Thread-safety: one thread.
 #pragma once
@@ -15,7 +17,9 @@
 namespace guideway::controlplane {
 
 struct ProbeResult {
-  bool success = false;
+  // none: this host could not carry the check out, so that it says nothing of the target
+  enum class Verdict { none, good, bad };
+  Verdict verdict = Verdict::none;
   std::string reason;  // "status 200", "connection refused", "no answer within 2000 ms"
 };
 
