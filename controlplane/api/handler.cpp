@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
+#include "common/config/words.h"
 #include "common/net/address_text.h"
 #include "controlplane/api/explanation.h"
 #include "controlplane/api/plan.h"
@@ -27,10 +32,32 @@ struct RequestError : std::runtime_error {
   unsigned status;
 };
 
-json parse_object(const std::string& body) {
+using Keys = std::vector<std::string_view>;
+
+// A key that is not known may be a mistyped one, and what it should have said would be missed.
+void want_known(const json& object, const Keys& known) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    throw RequestError(
+        400, fmt::format("{} is no key of this request; {}", config::in_quotes(key),
+                         known.empty() ? "it has none" : fmt::format("it may have: {}", fmt::join(known, ", "))));
+  }
+}
+
+// The body's members, which are at depth 1, and none of them twice: parsers disagree about which one holds.
+json parse_object(const std::string& body, const Keys& known) {
   if (body.empty()) return json::object();
-  json object = json::parse(body, nullptr, false);
+  std::set<std::string> keys;
+  std::string twice;
+  const auto note_key = [&](int depth, json::parse_event_t event, const json& parsed) {
+    if (event == json::parse_event_t::key && depth == 1 && !keys.insert(parsed.get<std::string>()).second)
+      twice = parsed.get<std::string>();
+    return true;
+  };
+  json object = json::parse(body, note_key, false);
   if (!object.is_object()) throw RequestError(400, "the body must be a JSON object, in UTF-8");
+  want_known(object, known);
+  if (!twice.empty()) throw RequestError(400, fmt::format("{} is there twice; say it once", config::in_quotes(twice)));
   return object;
 }
 
@@ -94,7 +121,8 @@ Flow flow_of(const json& body) {
 }
 
 Response explain_flow(ControlPlane& control_plane, const Request& request) {
-  const Flow flow = flow_of(parse_object(request.body));
+  const Flow flow =
+      flow_of(parse_object(request.body, {"protocol", "source", "source_port", "destination", "destination_port"}));
   const TablesView* view = control_plane.live_view();
   if (view == nullptr)
     throw RequestError(503, "no tables are published for the running configuration yet; is the data plane running?");
@@ -126,16 +154,19 @@ std::optional<Deadline> deadline_member(const json& object, Deadline now) {
   return now + std::chrono::seconds(found->get<std::int64_t>());
 }
 
-Intent changed(Intent intent, const std::string& verb, const json& body, Deadline now) {
+Intent changed(Intent intent, const std::string& verb, const std::string& text, Deadline now) {
   if (verb == "drain") {
+    const json body = parse_object(text, {"reason", "deadline_s"});
     intent.drained = true;
     intent.deadline = deadline_member(body, now);
     intent.reason = reason_member(body);
   } else if (verb == "undrain") {
+    parse_object(text, {});
     intent.drained = false;
     intent.deadline.reset();
     if (!intent.weight) intent.reason.clear();
   } else if (verb == "weight") {
+    const json body = parse_object(text, {"weight", "reason"});
     const bool undo = member(body, "weight", "a number within 0…65535 or null").is_null();
     intent.weight = undo ? std::nullopt : std::optional(u16_member(body, "weight"));
     intent.reason = reason_member(body);
@@ -156,8 +187,7 @@ Response show_backend(ControlPlane& control_plane, const BackendName& name) {
 Response change_backend(ControlPlane& control_plane, const BackendName& name, const std::string& verb,
                         const Request& request) {
   find_backend(control_plane.config(), name);
-  const Intent intent =
-      changed(control_plane.intent_of(name), verb, parse_object(request.body), control_plane.clock().now());
+  const Intent intent = changed(control_plane.intent_of(name), verb, request.body, control_plane.clock().now());
   try {
     control_plane.set_intent(name, intent);
   } catch (const std::system_error& error) {
@@ -169,7 +199,8 @@ Response change_backend(ControlPlane& control_plane, const BackendName& name, co
 
 // ---- the rest ------------------------------------------------------------------------------------------------------
 
-Response reload(ControlPlane& control_plane) {
+Response reload(ControlPlane& control_plane, const Request& request) {
+  parse_object(request.body, {});
   const ControlPlane::Reload outcome = control_plane.reload();
   if (!outcome.ok) return make_response(422, {{"error", outcome.first_error}, {"report", outcome.report}});
   return make_response(200, {{"digest", to_hex(control_plane.config().digest)},
@@ -178,7 +209,7 @@ Response reload(ControlPlane& control_plane) {
 }
 
 Response plan(const ControlPlane& control_plane, const Request& request) {
-  const json body = parse_object(request.body);
+  const json body = parse_object(request.body, {"file", "text"});
   const std::string name = body.contains("file") ? text_member(body, "file", "the file's path") : "guideway.toml";
   const ControlPlane::Planned planned = control_plane.plan(text_member(body, "text", "the text of a file"), name);
   if (planned.plan) return make_response(200, plan_json(*planned.plan));
@@ -218,7 +249,7 @@ Response route(ControlPlane& control_plane, const Request& request) {
     }
     if (path.size() == 3 && path[2] == "reload") {
       want_method(request, Method::post);
-      return reload(control_plane);
+      return reload(control_plane, request);
     }
     if (path.size() == 5 && path[2] == "backends") {
       want_method(request, Method::get);

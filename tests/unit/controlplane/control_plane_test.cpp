@@ -390,6 +390,38 @@ TEST_F(ControlPlaneTest, BadRequestsAreSentences) {
   }
 }
 
+// A mistyped key must not pass for one that was left out.
+TEST_F(ControlPlaneTest, KeysThatARequestDoesNotHaveAreRefused) {
+  const std::string backend_path = "/api/v1/backends/web/b1/";
+  struct Case {
+    std::string target;
+    const char* body;
+    const char* error;
+  };
+  const Case cases[] = {
+      {backend_path + "drain", R"({"foo": 1})", R"("foo" is no key of this request; it may have: reason, deadline_s)"},
+      {backend_path + "drain", R"({"deadline": 60, "reason": "disk"})",
+       R"("deadline" is no key of this request; it may have: reason, deadline_s)"},
+      {backend_path + "drain", R"({"deadline_s": 60, "deadline_s": 6000})",
+       R"("deadline_s" is there twice; say it once)"},
+      {backend_path + "undrain", R"({"reason": "done"})", R"("reason" is no key of this request; it has none)"},
+      {backend_path + "weight", R"({"weight": 2, "deadline_s": 60})",
+       R"("deadline_s" is no key of this request; it may have: weight, reason)"},
+      {"/api/v1/reload", R"({"file": "other.toml"})", R"("file" is no key of this request; it has none)"},
+      {"/api/v1/plan", R"({"text": "", "path": "a.toml"})",
+       R"("path" is no key of this request; it may have: file, text)"},
+      {"/api/v1/explain", R"({"proto": "tcp"})",
+       R"("proto" is no key of this request; it may have: protocol, source, source_port, destination, destination_port)"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.target + " " + c.body);
+    EXPECT_EQ(ask(Method::post, c.target, c.body, 400)["error"], c.error);
+  }
+  EXPECT_FALSE(backend(0)["drained"]);
+  ask(Method::post, backend_path + "drain", R"({"reason": "disk", "deadline_s": 60})");
+  ask(Method::post, backend_path + "undrain", "{}");
+}
+
 TEST_F(ControlPlaneTest, ARestartCarriesOnWithoutAnyChange) {
   ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
   ask(Method::post, "/api/v1/backends/web/b1/drain");
