@@ -125,17 +125,19 @@ ControlPlane::Reload ControlPlane::reload() {
   if (!loaded.config) {
     reload_error_ = loaded.first_error();
     log(Level::error, "reload refused, what runs stays: {}", reload_error_);
-    return {false, reload_error_, loaded.report()};
+    return {false, reload_error_, loaded.report(), {}};
   }
   reload_error_.clear();
   config_warnings_ = loaded.warnings();
+  std::vector<std::string> warnings = key_warnings(config_->flow_hash, loaded.config->flow_hash);
   config_ = std::move(loaded.config);
   loaded_at_ = system_clock::now();
   log(Level::info, "reloaded {}", config_path_);
+  for (const std::string& warning : warnings) log(Level::warning, "{}", warning);
   follow_config();
   if (link_.connected()) use_ports_of_dataplane();
   publisher_.publish_now();
-  return {true, {}, {}};
+  return {true, {}, {}, std::move(warnings)};
 }
 
 ControlPlane::Planned ControlPlane::plan(std::string text, const std::string& name) const {

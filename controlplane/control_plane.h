@@ -47,6 +47,7 @@ class ControlPlane {
     bool ok = false;
     std::string first_error;
     std::string report;
+    std::vector<std::string> warnings;  // of the change itself; warnings() has what lasts
   };
   Reload reload();
 

@@ -344,10 +344,7 @@ void warn_of_fail_open(const PlanFacts& facts, const DesiredState& after, Plan& 
 }
 
 void add_warnings(const PlanFacts& facts, const DesiredState& after, ImageBuilder& images, Plan& plan) {
-  if (facts.running.config.flow_hash.secret != facts.other.flow_hash.secret)
-    plan.warnings.emplace_back(
-        "the key of the flow hash changes: every flow of every pool goes elsewhere, known or not, and connections "
-        "break");
+  plan.warnings = key_warnings(facts.running.config.flow_hash, facts.other.flow_hash);
   for (const Plan::PlannedVip& vip : plan.vips)
     if (has(vip.keys, "pool"))
       plan.warnings.push_back(fmt::format("VIP {} {} gets another pool: its connections may break", vip.name,
@@ -370,6 +367,12 @@ const char* to_text(Change change) {
       return "changed";
   }
   return "?";
+}
+
+std::vector<std::string> key_warnings(const config::FlowHash& before, const config::FlowHash& after) {
+  if (before.secret == after.secret) return {};
+  return {
+      "the key of the flow hash changes: every flow of every pool goes elsewhere, known or not, and connections break"};
 }
 
 Plan make_plan(const PlanFacts& facts) {

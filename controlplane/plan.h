@@ -60,4 +60,7 @@ struct PlanFacts {
 };
 Plan make_plan(const PlanFacts& facts);
 
+// That of a plan's warnings which a reload repeats, planned or not: a new key breaks the connections of every pool.
+std::vector<std::string> key_warnings(const config::FlowHash& before, const config::FlowHash& after);
+
 }  // namespace guideway::controlplane

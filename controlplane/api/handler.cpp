@@ -203,9 +203,11 @@ Response reload(ControlPlane& control_plane, const Request& request) {
   parse_object(request.body, {});
   const ControlPlane::Reload outcome = control_plane.reload();
   if (!outcome.ok) return make_response(422, {{"error", outcome.first_error}, {"report", outcome.report}});
+  std::vector<std::string> warnings = outcome.warnings;
+  for (std::string& warning : control_plane.warnings()) warnings.push_back(std::move(warning));
   return make_response(200, {{"digest", to_hex(control_plane.config().digest)},
                              {"generation", number(control_plane.published())},
-                             {"warnings", control_plane.warnings()}});
+                             {"warnings", std::move(warnings)}});
 }
 
 Response plan(const ControlPlane& control_plane, const Request& request) {

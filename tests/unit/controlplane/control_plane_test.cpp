@@ -614,5 +614,19 @@ TEST_F(ControlPlaneTest, ARestartWhileThePoolFailsOpenMovesNoSlot) {
   EXPECT_TRUE(all_down());
 }
 
+TEST_F(ControlPlaneTest, AReloadWarnsOfWhatItBreaks) {
+  const auto reload_with_key = [&](const char* key) {
+    std::ofstream(directory_ + "/flow_hash.key") << key << "\n";
+    std::filesystem::permissions(directory_ + "/flow_hash.key", std::filesystem::perms::owner_read);
+    return ask(Method::post, "/api/v1/reload")["warnings"].dump();
+  };
+  constexpr const char* kBreaks = "the key of the flow hash changes: every flow of every pool goes elsewhere";
+  write_config("[flow_hash]\nkey_file = \"flow_hash.key\"\n");
+  EXPECT_NE(reload_with_key("000102030405060708090a0b0c0d0e0f").find(kBreaks), std::string::npos);
+  EXPECT_EQ(reload_with_key("000102030405060708090a0b0c0d0e0f").find(kBreaks), std::string::npos);
+  EXPECT_NE(reload_with_key("ff0102030405060708090a0b0c0d0e0f").find(kBreaks), std::string::npos);
+  EXPECT_EQ(ask(Method::get, "/api/v1/status")["warnings"].dump().find(kBreaks), std::string::npos) << "it is done";
+}
+
 }  // namespace
 }  // namespace guideway::controlplane
