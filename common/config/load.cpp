@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 4 << 20;
 constexpr std::int64_t kSchema = 1;
+constexpr Place kFirstPlace{1, 1};
 
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -25,7 +26,8 @@ Config read_config(const Table& document, const std::string& directory, Review& 
   Names check_names("health check");
   Names pool_names("pool");
   std::int64_t schema = kSchema;
-  root.required("schema", schema, integer(kSchema, kSchema));
+  root.optional("schema", schema, integer(kSchema, kSchema));
+  if (!root.has("schema")) review.error(kFirstPlace, "missing key schema at the top level; begin with schema = 1");
   read_dataplane(root, config.dataplane);
   read_flows(root, config.flows);
   read_flow_hash(root, directory, config.flow_hash);

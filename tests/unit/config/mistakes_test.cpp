@@ -367,10 +367,10 @@ INSTANTIATE_TEST_SUITE_P(, EachMistake, testing::ValuesIn(kMistakes),
 
 TEST(Mistakes, EmptyFileMissesWhatIsNeeded) {
   EXPECT_EQ(summary(load_config_text("", "f")),
-            "0:0 error: missing key schema at the top level\n"
             "0:0 error: missing key worker_cores in dataplane\n"
             "0:0 error: missing key port in dataplane\n"
-            "0:0 warning: no flow_hash.key_file: the flow hash key is a published one, fit for labs only\n");
+            "0:0 warning: no flow_hash.key_file: the flow hash key is a published one, fit for labs only\n"
+            "1:1 error: missing key schema at the top level; begin with schema = 1\n");
 }
 
 TEST(Mistakes, OtherSchema) {
