@@ -22,10 +22,14 @@ namespace {
 
 using Skeleton = std::unique_ptr<backend_decap_bpf, decltype(&backend_decap_bpf::destroy)>;
 
+// The kernel answers EEXIST and EBUSY when the program in place is not the one that we saw before.
+const char* remedy_of(int error) {
+  if (error == EPERM) return "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN";
+  return error == EEXIST || error == EBUSY ? "; if another command was at it at the same time, run this one again" : "";
+}
+
 [[noreturn]] void fail(const std::string& what, int error) {
-  throw std::runtime_error(
-      what + ": " + std::generic_category().message(error) +
-      (error == EPERM ? "; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN" : ""));
+  throw std::runtime_error(what + ": " + std::generic_category().message(error) + remedy_of(error));
 }
 
 template <typename Key>

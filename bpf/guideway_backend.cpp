@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include "bpf/decap_program.h"
 #include "bpf/network_namespace.h"
 #include "common/net/address_text.h"
+#include "common/net/prefix.h"
 
 namespace guideway::bpf {
 namespace {
@@ -117,14 +119,37 @@ IpPrefix source_of(const std::string& text) {
   throw std::runtime_error("--source \"" + text + "\" " + why);
 }
 
+// Nobody can send a tunnel's packets to such an address and mean one host.
+constexpr IpPrefix kNoHost[] = {
+    {IpAddress::from_v4(Be32::from_host(0)), 32},
+    {IpAddress::from_v4(Be32::from_host(0xe0000000)), 4},
+    {IpAddress::from_v4(Be32::from_host(0xffffffff)), 32},
+    {{}, 128},
+    {{{0xff}}, 8},
+};
+
+IpAddress local_of(const std::string& text) {
+  const auto address = parse_ip(text);
+  if (!address) throw std::runtime_error("--local \"" + text + "\" is no address; write 192.0.2.1 or 2001:db8::1");
+  if (std::ranges::any_of(kNoHost, [&](const IpPrefix& prefix) { return contains(prefix, *address); }))
+    throw std::runtime_error("--local \"" + text +
+                             "\" is no address of one host; name the one that load balancers send to, or none: the "
+                             "interface's are the default");
+  return *address;
+}
+
+void warn_of_any_source(const IpPrefix& source) {
+  if (source.bits != 0) return;
+  std::fprintf(stderr,
+               "guideway-backend: warning: --source %s lets anybody put packets into this host's stack; name the load "
+               "balancers only\n",
+               to_text(source).c_str());
+}
+
 DecapSettings settings_of(const Options& options) {
   DecapSettings settings;
   for (const std::string& text : options.sources) settings.sources.push_back(source_of(text));
-  for (const std::string& text : options.locals) {
-    const auto address = parse_ip(text);
-    if (!address) throw std::runtime_error("--local \"" + text + "\" is no address; write 192.0.2.1 or 2001:db8::1");
-    settings.locals.push_back(*address);
-  }
+  for (const std::string& text : options.locals) settings.locals.push_back(local_of(text));
   if (options.locals.empty()) settings.locals = addresses_of(options.interface);
   if (settings.locals.empty())
     throw std::runtime_error(options.interface +
@@ -145,7 +170,9 @@ int attach(const Options& options) {
   std::optional<XdpMode> mode;
   if (options.mode != "auto") mode = options.mode == "native" ? XdpMode::native : XdpMode::generic;
   if (options.pin) require_bpf_file_system();  // before anything changes
-  const Attach done = attach_decap(options.interface, settings_of(options), mode);
+  const DecapSettings settings = settings_of(options);
+  const Attach done = attach_decap(options.interface, settings, mode);
+  std::ranges::for_each(settings.sources, warn_of_any_source);
   // Pins that are there must not go on showing the program that was replaced.
   if (options.pin || pins_of(options.interface)) pin_decap(find_decap(options.interface).value(), options.interface);
   if (options.json) return status(options);

@@ -301,12 +301,41 @@ def check_sentences(tap):
     tap.says("no prefix", loader("attach eth0 --source lb1"), 1, '--source "lb1" is no address or prefix; write it like 203.0.113.0/24')
     tap.says("nothing to do", loader("attach eth0 --source 10.0.0.1 --no-ipip --no-gre --gue-port 0"), 1, "leave one of them out")
     tap.says("no address to end tunnels at", loader("attach lo --source 10.0.0.1 --local lo"), 1, "is no address; write")
+    for address in ("224.0.0.1", "ff02::1", "0.0.0.0", "255.255.255.255", "::"):
+        tap.says(f"{address} is no end of a tunnel", loader(f"attach lo --source 10.0.0.1 --local {address}"), 1,
+                 f'--local "{address}" is no address of one host')
     tap.says("no BPF file system", loader(f"attach eth0 {sources_option()} --pin"), 1, "`mount -t bpf bpf /sys/fs/bpf`")
     tap.says("then nothing was attached", loader("status eth0"), 3, "no decapsulation")
     sh(f"ip -n {BACKEND} link set lo xdpgeneric obj {STEER_OBJECT} sec xdp")
     tap.says("another program is not replaced", loader("attach lo --source 10.0.0.1"), 1, 'has the XDP program "xsk_steer"')
     tap.says("another program is not detached", loader("detach lo"), 1, "`ip link set dev lo xdp off`")
     sh(f"ip -n {BACKEND} link set lo xdpgeneric off")
+
+
+def check_any_source(tap):
+    for prefix in ("0.0.0.0/0", "::/0"):
+        tap.says(f"{prefix} as source is warned of", loader(f"attach eth0 --source {prefix}"), 0,
+                 f"warning: --source {prefix} lets anybody put packets into this host's stack")
+    result = loader("attach eth0 --source 10.2.0.0/28")
+    tap.check("a prefix of load balancers is not", result.returncode == 0 and not result.stderr, result.stderr)
+    loader("detach eth0")
+
+
+def check_race(tap):
+    """Several `attach`es at once: one of them wins."""
+    loader("attach eth0 --source 10.2.0.2")
+    command = ["ip", "netns", "exec", BACKEND, PROGRAM, "attach", "eth0", "--source", "10.2.0.2"]
+    losers = []
+    for _ in range(10):
+        racers = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                  for _ in range(6)]
+        said = [(racer.communicate()[1], racer.returncode) for racer in racers]
+        losers += [text for text, code in said if code != 0]
+        if losers:
+            break
+    tap.check("those who lose a race are told to try again",
+              losers and all("was at it at the same time, run this one again" in text for text in losers), losers)
+    loader("detach eth0")
 
 
 def check_mtu(tap):
@@ -341,6 +370,8 @@ def main():
         listener.stdout.readline()
         balancer = Balancer()
         check_sentences(tap)
+        check_any_source(tap)
+        check_race(tap)
         for mode in ("generic", "native"):
             check_mode(tap, balancer, mode)
         check_mtu(tap)
