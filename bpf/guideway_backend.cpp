@@ -17,6 +17,7 @@
 #include "bpf/decap_pins.h"
 #include "bpf/decap_program.h"
 #include "bpf/network_namespace.h"
+#include "common/command_line.h"
 #include "common/net/address_text.h"
 #include "common/net/prefix.h"
 
@@ -24,7 +25,6 @@ namespace guideway::bpf {
 namespace {
 
 constexpr int kFailed = 1;
-constexpr int kWrongUsage = 2;
 constexpr int kNotAttached = 3;
 
 struct Options {
@@ -233,11 +233,7 @@ int run(int argc, char** argv) {
   CLI::App* detach_command = subcommand("detach", "stop decapsulation and remove its pins");
   subcommand("status", "show settings and counters; exit code 3 when not attached");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kWrongUsage;
-  }
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
   if (*attach_command) return attach(options);
   if (*detach_command) return detach(options);
   return status(options);

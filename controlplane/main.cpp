@@ -6,6 +6,7 @@
 #include <exception>
 #include <iostream>
 
+#include "common/command_line.h"
 #include "common/config/load.h"
 #include "controlplane/api/handler.h"
 #include "controlplane/api/http_server.h"
@@ -55,7 +56,7 @@ int run_program(int argc, char** argv) {
   std::string config_path = "/etc/guideway/guideway.toml";
   app.add_option("--config", config_path, "the configuration file")->capture_default_str();
   app.set_version_flag("--version", GUIDEWAY_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
 
   config::LoadResult loaded = config::load_config(config_path);
   if (report_problems(loaded)) return 1;

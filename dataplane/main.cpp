@@ -1,12 +1,12 @@
 // guideway-dataplane: moves packets from clients to backends, and goes on doing so when everything else is dead.
 #include <CLI/CLI.hpp>
-
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <string>
 
+#include "common/command_line.h"
 #include "common/config/load.h"
 #include "common/shm/handover.h"
 #include "common/shm/tables_reader.h"
@@ -118,7 +118,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--counters", options.offline.counters, "with --replay: write the counters to this file, as JSON")
       ->needs("--replay");
   app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
   std::signal(SIGPIPE, SIG_IGN);  // a closed stderr must not end forwarding
   if (options.replay.empty())
     run(options);

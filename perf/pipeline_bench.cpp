@@ -20,6 +20,7 @@
 #include <optional>
 #include <regex>
 
+#include "common/command_line.h"
 #include "perf/driver_port.h"
 #include "perf/matrix.h"
 #include "perf/pieces.h"
@@ -197,7 +198,7 @@ int run(int argc, char** argv) {
   app.add_flag("--stages", options.with_stages, "also the stages, added one after the other");
   app.add_option("--second-core", options.second_core, "also a second worker, on this core");
   app.add_option("--json", options.json, "also write the results to this file");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
 
   start_dpdk();
   nlohmann::json results = measure(options);

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "common/command_line.h"
 #include "perf/continuity/simulation.h"
 
 namespace guideway::perf {
@@ -72,7 +73,7 @@ int run_all(int argc, char** argv) {
   app.add_option("--flows", flows, "alive at a time")->check(CLI::Range(1U, 4'000'000U));
   app.add_flag("--events", with_events, "show what happens");
   app.add_flag("--minutes", with_minutes, "show how many flows are remembered, minute by minute");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
   for (std::uint32_t i = 0; i < schedules; i++) run(scenario_of(scenario), seed + i, flows, with_events, with_minutes);
   return 0;
 }

@@ -22,6 +22,7 @@
 #include <memory>
 #include <thread>
 
+#include "common/command_line.h"
 #include "common/net/address_text.h"
 #include "perf/end_to_end/latency_histogram.h"
 #include "perf/end_to_end/test_frame.h"
@@ -211,7 +212,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--port", options.port, "the UDP port they go to");
   app.add_option("--flows", options.flows, "how many sources they have")->check(CLI::Range(1U, kFlowsMax));
   app.add_option("--core", options.core, "the core to run on");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
   run(options);
   return 0;
 }

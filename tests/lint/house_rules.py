@@ -25,7 +25,7 @@ MAY_INCLUDE = [
     (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
     (r"bpf/.*\.bpf\.[ch]", r"guideway/abi/.*|bpf/\w+\.bpf\.h"),
-    (r"bpf/.*", r"guideway/.*|common/descriptor\.h|common/net/.*|bpf/.*"),
+    (r"bpf/.*", r"guideway/.*|common/(command_line|descriptor)\.h|common/net/.*|bpf/.*"),
     (r"tests/.*", r"(guideway|common|dataplane|controlplane|bpf)/.*|tests/.*"),
     (r"perf/.*", r"(guideway|common|dataplane|controlplane|bpf)/.*|tests/.*|perf/.*"),
 ]
