@@ -9,6 +9,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+GAUGE = re.compile(r"^GAUGE\((\w+),")
 COUNTER = re.compile(r'^(?:COUNTER|GAUGE)\((\w+), (\w+), "(.*)"\)$')
 DROP = re.compile(r'^DROP\((\w+), "(.*)"\)$')
 
@@ -22,7 +23,8 @@ Two equations hold in every worker at every quiet moment:
     rx_packets          = tx_packets + to_kernel_packets + waiting_packets + sum of all drop_…
     from_kernel_packets = from_kernel_tx_packets + from_kernel_dropped_packets
 
-All numbers only grow, but for `waiting_packets`. [packet_policy.md](packet_policy.md) says which packet ends how.
+All numbers only grow, but for those of now: {gauges}. [packet_policy.md](packet_policy.md) says which packet
+ends how.
 """
 
 
@@ -32,7 +34,8 @@ def rows(pattern, lines):
 
 def generate():
     lines = (ROOT / "include/guideway/counters.def").read_text(encoding="utf-8").splitlines()
-    text = [HEADER, "| counter | unit | what it counts |", "|---|---|---|"]
+    gauges = " and ".join(f"`{name}`" for name, in rows(GAUGE, lines))
+    text = [HEADER.format(gauges=gauges), "| counter | unit | what it counts |", "|---|---|---|"]
     text += [f"| `{name}` | {unit} | {sentence} |" for name, unit, sentence in rows(COUNTER, lines)]
     text += ["", "## Reasons for drops", "", "Each counts packets.", "", "| counter | reason |", "|---|---|"]
     text += [f"| `drop_{name}` | {sentence} |" for name, sentence in rows(DROP, lines)]
