@@ -21,9 +21,12 @@ NetworkInterface look_at_interface(const std::string& name, const std::string& w
     throw StartError("{}: the interface name \"{}\" is longer than {} characters", where, name,
                      sizeof request.ifr_name - 1);
   std::memcpy(request.ifr_name, name.data(), name.size());
-  if (ioctl(socket.get(), SIOCGIFMTU, &request) != 0)
+  if (ioctl(socket.get(), SIOCGIFINDEX, &request) != 0)
     throw StartError("{}: there is no network interface \"{}\" here; `ip link` lists what there is", where, name);
-  NetworkInterface interface { .mtu_bytes = static_cast<std::uint16_t>(std::min(request.ifr_mtu, 0xffff)) };
+  NetworkInterface interface;
+  interface.index = static_cast<unsigned>(request.ifr_ifindex);
+  if (ioctl(socket.get(), SIOCGIFMTU, &request) == 0)
+    interface.mtu_bytes = static_cast<std::uint16_t>(std::min(request.ifr_mtu, 0xffff));
   if (ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0) interface.up = (request.ifr_flags & IFF_UP) != 0;
 
   ethtool_channels channels{};

@@ -8,6 +8,7 @@
 namespace guideway {
 
 struct NetworkInterface {
+  unsigned index = 0;
   std::uint16_t mtu_bytes = 0;
   std::uint32_t receive_queues = 1;
   bool up = false;

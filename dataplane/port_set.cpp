@@ -11,6 +11,7 @@
 #include "dataplane/device_string.h"
 #include "dataplane/dpdk_device.h"
 #include "dataplane/dpdk_port.h"
+#include "dataplane/interface_lock.h"
 #include "dataplane/kernel_path.h"
 #include "dataplane/log.h"
 #include "dataplane/network_interface.h"
@@ -41,8 +42,7 @@ DpdkDevice::Settings settings_for(const config::Dataplane& config, const config:
 }
 
 // What AF_PACKET and AF_XDP need to know of the kernel's interface below them.
-void fit_to_interface(DpdkDevice::Settings& settings, const std::string& name) {
-  const NetworkInterface interface = look_at_interface(name, settings.where);
+void fit_to_interface(DpdkDevice::Settings& settings, const std::string& name, const NetworkInterface& interface) {
   if (!interface.up)
     log::warning("{}: interface {} is down; bring it up with `ip link set {} up`", settings.where, name, name);
   if (settings.mtu_bytes == 0) settings.mtu_bytes = interface.mtu_bytes;
@@ -76,6 +76,7 @@ struct PortSet::Open {
   const config::Port& config;
   KernelPath path;
   bool steered;
+  std::optional<InterfaceLock> lock;  // until the device is closed and its program taken off
   std::optional<bpf::SteerProgram> steer_program;
   DpdkDevice network;
   std::optional<DpdkDevice> kernel;
@@ -110,13 +111,15 @@ PortSet::Open::Open(const config::Dataplane& dataplane, const config::Port& port
 DpdkDevice::Settings PortSet::Open::network_settings(const config::Dataplane& dataplane) {
   auto settings = settings_for(dataplane, config, config.device);
   const std::string_view driver = device_driver(config.device);
-  const auto interface = device_argument(config.device, "iface");
-  if ((driver == "net_af_xdp" || driver == "net_af_packet") && interface)
-    fit_to_interface(settings, std::string(*interface));
-  if (steered && interface) {
-    if (bpf::remove_left_over_steering(std::string(*interface)))
-      log::info("port \"{}\": removed the steering program that an earlier process left on {}", config.name,
-                *interface);
+  const std::string interface(device_argument(config.device, "iface").value_or(""));
+  if ((driver != "net_af_xdp" && driver != "net_af_packet") || interface.empty()) return settings;
+  const NetworkInterface found = look_at_interface(interface, settings.where);
+  lock.emplace(found.index, interface, settings.where);
+  // Beyond this point no other data plane has the interface: what is on it is a dead one's.
+  fit_to_interface(settings, interface, found);
+  if (steered) {
+    if (bpf::remove_left_over_steering(interface))
+      log::info("port \"{}\": removed the steering program that an earlier process left on {}", config.name, interface);
     settings.device = with_argument(settings.device, "xdp_prog", steer_program.emplace().path());
   }
   return settings;

@@ -116,11 +116,12 @@ counted() {  # name value: exactly that, 0 included
   [ "$(awk -v name="$1" '$1 == name { print $2 }' "$dir/counters")" = "${2#0}" ]
 }
 
-refuses() {  # words …: the last line of a start that fails contains them
-  ip netns exec "$lb" timeout 20 "$dataplane" --config "$dir/guideway.toml" 2>"$dir/refusal"
+refuses() { refuses_config "$dir/guideway.toml" "$@"; }
+refuses_config() {  # file words …: the last line of a start that fails contains them
+  ip netns exec "$lb" timeout 20 "$dataplane" --config "$1" 2>"$dir/refusal"
   local code=$?
   tail -1 "$dir/refusal"
-  [ "$code" -eq 1 ] && tail -1 "$dir/refusal" | grep -qF -- "$*"
+  [ "$code" -eq 1 ] && tail -1 "$dir/refusal" | grep -qF -- "${*:2}"
 }
 
 make_pcap() {  # 100 packets to the VIP, 20 to the host
@@ -134,6 +135,13 @@ PYTHON
 }
 packets_in() {  # file [filter]
   tcpdump -nr "$1" "${@:2}" 2>/dev/null | wc -l
+}
+
+# Another data plane with files of its own, on an interface that is taken, harms nobody but itself.
+refuses_the_interface() {
+  mkdir -p "$dir/other"
+  sed "s|^run_dir.*|run_dir = \"$dir/other\"|" "$dir/guideway.toml" >"$dir/other.toml"
+  refuses_config "$dir/other.toml" 'interface eth1 is held by another running data plane' && kill -0 "$started" && encapsulates
 }
 
 over_pcap() {  # kernel
@@ -276,11 +284,13 @@ check 'two workers: packets go through' over_two_workers
 check 'two workers: ICMP errors reach the backend that the other worker gave their flow' errors_follow_flows
 
 check 'AF_PACKET: ping and VIP' serves_over net_af_packet0,iface=eth1 copy 10.9.0.2
+check 'AF_PACKET: a second data plane on the interface is refused, the first goes on' refuses_the_interface
 end_offer
 check 'AF_PACKET: SIGTERM ends it with 0' stop
 
 check 'AF_XDP: ping and VIP' serves_over net_af_xdp0,iface=eth1 steer 10.9.0.2
 check 'a second data plane is refused' refuses 'another data plane'
+check 'AF_XDP: a second data plane on the interface is refused, the first goes on' refuses_the_interface
 kill -9 "$started"
 wait "$started" 2>/dev/null
 end_offer
