@@ -34,6 +34,24 @@ bpf_prog_info program_info(int program, std::vector<std::uint32_t>& map_ids) {
   return info;
 }
 
+// The id of the program on the interface, 0 if there is none, and how it is attached.
+struct Attachment {
+  std::uint32_t id;
+  XdpMode mode;
+};
+Attachment attachment_of(int index, const std::string& interface) {
+  bpf_xdp_query_opts query{};
+  query.sz = sizeof query;
+  if (const int error = bpf_xdp_query(index, 0, &query); error != 0)
+    throw std::runtime_error("cannot ask for the XDP program of " + interface + because(-error));
+  if (query.drv_prog_id != 0) return {query.drv_prog_id, XdpMode::native};
+  return {query.skb_prog_id, XdpMode::generic};
+}
+
+unsigned flags_of(XdpMode mode) {
+  return mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
 }  // namespace
 
 const char* to_text(XdpMode mode) {
@@ -49,17 +67,13 @@ unsigned interface_index(const std::string& interface) {
 }
 
 std::optional<AttachedProgram> AttachedProgram::find(const std::string& interface) {
-  const int index = static_cast<int>(interface_index(interface));
-  bpf_xdp_query_opts query{};
-  query.sz = sizeof query;
-  if (const int error = bpf_xdp_query(index, 0, &query); error != 0)
-    throw std::runtime_error("cannot ask for the XDP program of " + interface + because(-error));
-
   AttachedProgram found;
   found.interface_ = interface;
-  found.mode_ = query.drv_prog_id != 0 ? XdpMode::native : XdpMode::generic;
-  found.id_ = query.drv_prog_id != 0 ? query.drv_prog_id : query.skb_prog_id;
-  if (found.id_ == 0) return std::nullopt;
+  found.index_ = static_cast<int>(interface_index(interface));
+  const Attachment attachment = attachment_of(found.index_, interface);
+  if (attachment.id == 0) return std::nullopt;
+  found.id_ = attachment.id;
+  found.mode_ = attachment.mode;
   found.program_ = Descriptor(bpf_prog_get_fd_by_id(found.id_));
   if (!found.program_.valid()) throw std::runtime_error("cannot open the XDP program of " + interface + because(errno));
   found.name_ = program_info(found.program_.get(), found.map_ids_).name;
@@ -78,12 +92,25 @@ Descriptor AttachedProgram::map(const std::string& map_name) const {
                            "\" that we may open; it is another program, or another release of ours");
 }
 
+bool AttachedProgram::restore() const {
+  const std::uint32_t id = attachment_of(index_, interface_).id;
+  if (id == id_) return false;
+  if (id != 0)
+    throw std::runtime_error("interface " + interface_ + " has another XDP program (id " + std::to_string(id) +
+                             ") in the place of \"" + name_ + "\"; remove it with `ip link set dev " + interface_ +
+                             " xdp off`, and ours comes back");
+  if (const int error = bpf_xdp_attach(index_, program_.get(), flags_of(mode_) | XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
+      error != 0)
+    throw std::runtime_error("the XDP program \"" + name_ + "\" was taken off interface " + interface_ +
+                             " and cannot be attached again" + because(-error));
+  return true;
+}
+
 void AttachedProgram::detach() const {
   bpf_xdp_attach_opts expected{};
   expected.sz = sizeof expected;
   expected.old_prog_fd = program_.get();
-  const unsigned flags = mode_ == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
-  if (const int error = bpf_xdp_detach(static_cast<int>(interface_index(interface_)), flags, &expected); error != 0)
+  if (const int error = bpf_xdp_detach(index_, flags_of(mode_), &expected); error != 0)
     throw std::runtime_error("cannot take the XDP program off " + interface_ + because(-error));
 }
 

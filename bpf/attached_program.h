@@ -33,11 +33,16 @@ class AttachedProgram {
   // The program's map of this name. Throws std::runtime_error when it has none.
   Descriptor map(const std::string& map_name) const;
 
+  // Attaches the program again if it was taken off, and says whether it was. Throws std::runtime_error when another one
+  // is in its place, or the kernel does not take it.
+  bool restore() const;
+
   // Takes the program off the interface, unless another one has taken its place meanwhile. Throws std::runtime_error.
   void detach() const;
 
  private:
   std::string interface_;
+  int index_ = 0;
   std::string name_;
   std::uint32_t id_ = 0;
   XdpMode mode_ = XdpMode::native;

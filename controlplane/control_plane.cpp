@@ -56,6 +56,21 @@ void write_state(const std::function<void()>& write, const char* consequence, st
   }
 }
 
+const char* trouble_of(PortState state) {
+  switch (state) {
+    case PortState::gone:
+      return "has lost its interface; make it again and restart guideway-dataplane";
+    case PortState::replaced:
+      return "has lost its interface to a new one of that name; restart guideway-dataplane to open it";
+    case PortState::not_steered:
+      return "gets no packets: its XDP program is not on the interface; the data plane's log says why";
+    case PortState::down:
+    case PortState::up:
+      break;
+  }
+  return "has no link";
+}
+
 }  // namespace
 
 ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded)
@@ -434,9 +449,9 @@ void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) co
     warnings.push_back(fmt::format("the data plane runs with {} ports, the configuration has {}; restart it",
                                    stats.port_count, config_->dataplane.ports.size()));
   for (std::uint32_t p = 0; p < stats.port_count; p++)
-    if (stats.ports[p].link_up.load(std::memory_order_relaxed) == 0)
+    if (const PortState state = stats.ports[p].state.load(std::memory_order_relaxed); state != PortState::up)
       warnings.push_back(
-          fmt::format("port {} has no link", from_bounded(stats.ports[p].name, sizeof stats.ports[p].name)));
+          fmt::format("port {} {}", from_bounded(stats.ports[p].name, sizeof stats.ports[p].name), trouble_of(state)));
   if (config_->bgp.enabled && stats.speaker_state.load(std::memory_order_relaxed) != SpeakerState::established)
     warnings.push_back("the BGP session is not established: no VIP is announced");
 }

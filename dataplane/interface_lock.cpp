@@ -13,7 +13,7 @@
 namespace guideway {
 
 InterfaceLock::InterfaceLock(unsigned interface_index, const std::string& name, const std::string& where)
-    : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    : index_(interface_index), name_(name), socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string text = fmt::format("guideway/interface/{}", interface_index);

@@ -15,8 +15,12 @@ class InterfaceLock {
  public:
   // `name`, `where`: of the interface and the port, for the sentence. Throws StartError when somebody holds it.
   InterfaceLock(unsigned interface_index, const std::string& name, const std::string& where);
+  unsigned index() const { return index_; }
+  const std::string& name() const { return name_; }
 
  private:
+  unsigned index_;
+  std::string name_;
   Descriptor socket_;
 };
 

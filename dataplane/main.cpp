@@ -68,7 +68,7 @@ void run(const Options& options) {
   const Eal eal(config.dataplane);
   // Beyond this point there is memory, and a thread waits on every worker's core.
 
-  const PortSet ports(config.dataplane);
+  PortSet ports(config.dataplane);
   ports.describe(stats);
   stats.publish();
   // Beyond this point every port has a queue pair for every worker, and others may read the stats region.

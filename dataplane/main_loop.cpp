@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr int kSleepMax_ms = 1;
-constexpr milliseconds kLinkInterval{100};
+constexpr milliseconds kPortsInterval{100};
 
 }  // namespace
 
@@ -53,11 +53,11 @@ void MainLoop::turn(SteadyTime now) {
     log::info("forwarding on worker cores {}", fmt::join(parts_.config.dataplane.worker_cores, ", "));
   }
   const std::uint32_t alive = parts_.workers.count_alive(now);
-  announce(now, alive == parts_.workers.size());
-  if (now - links_watched_at_ >= kLinkInterval) {
-    parts_.ports.watch_links(parts_.stats);
-    links_watched_at_ = now;
+  if (now - ports_watched_at_ >= kPortsInterval) {
+    parts_.ports.watch(parts_.stats, now);
+    ports_watched_at_ = now;
   }
+  announce(now, alive == parts_.workers.size() && parts_.ports.any_up());
   parts_.stats.header().workers_alive.store(alive, std::memory_order_relaxed);
   parts_.flows.set_clock(std::chrono::duration_cast<Seconds>(parts_.clock.now()));
   add(parts_.stats.header().main_heartbeat, 1);

@@ -1,5 +1,5 @@
-// What the main core does while the workers work: it validates tables, hands descriptors over, watches the workers,
-// steers and announces VIPs, and obeys signals. Sleeps at most a millisecond at a time.
+// What the main core does while the workers work: it validates tables, hands descriptors over, watches the workers
+// and the ports, steers and announces VIPs, and obeys signals. Sleeps at most a millisecond at a time.
 //
 // Order within a turn: adopt a generation → workers follow → steer its VIPs → announce them.
 //
@@ -38,7 +38,7 @@ class MainLoop {
     TerminationSignals& signals;
     StatsSegment& stats;
     shm::HandoverServer& handover;
-    const PortSet& ports;
+    PortSet& ports;
     FlowsFile& flows;
     const TscClock& clock;  // the workers'
     shm::Gatekeeper& gatekeeper;
@@ -61,7 +61,7 @@ class MainLoop {
   Parts parts_;
   Steering steering_;
   Announcer announcer_;
-  SteadyTime links_watched_at_{};
+  SteadyTime ports_watched_at_{};
   std::uint64_t rejected_ = 0;
   bool connected_ = false;
   SpeakerState speaker_ = SpeakerState::off;

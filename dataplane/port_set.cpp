@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "dataplane/dpdk_device.h"
 #include "dataplane/dpdk_port.h"
 #include "dataplane/interface_lock.h"
+#include "dataplane/interface_watch.h"
 #include "dataplane/kernel_path.h"
 #include "dataplane/log.h"
 #include "dataplane/network_interface.h"
@@ -43,8 +45,6 @@ DpdkDevice::Settings settings_for(const config::Dataplane& config, const config:
 
 // What AF_PACKET and AF_XDP need to know of the kernel's interface below them.
 void fit_to_interface(DpdkDevice::Settings& settings, const std::string& name, const NetworkInterface& interface) {
-  if (!interface.up)
-    log::warning("{}: interface {} is down; bring it up with `ip link set {} up`", settings.where, name, name);
   if (settings.mtu_bytes == 0) settings.mtu_bytes = interface.mtu_bytes;
   const std::string queues = std::to_string(settings.queue_pairs);
   if (device_driver(settings.device) == "net_af_packet") {
@@ -72,6 +72,9 @@ void copy_text(char (&target)[kSize], std::string_view text) {
 struct PortSet::Open {
   Open(const config::Dataplane& dataplane, const config::Port& port, std::size_t position);
   DpdkDevice::Settings network_settings(const config::Dataplane& dataplane);
+  std::string where() const { return fmt::format("port \"{}\"", config.name); }
+  // Says in the log what changed.
+  void watch(std::chrono::steady_clock::time_point now);
 
   const config::Port& config;
   KernelPath path;
@@ -82,6 +85,8 @@ struct PortSet::Open {
   std::optional<DpdkDevice> kernel;
   std::deque<DpdkPort> network_queues;
   std::deque<DpdkPort> kernel_queues;
+  std::optional<InterfaceWatch> watched;  // none: the device knows best whether it has a link
+  PortState state = PortState::up;
 };
 
 PortSet::Open::Open(const config::Dataplane& dataplane, const config::Port& port, std::size_t position)
@@ -106,6 +111,20 @@ PortSet::Open::Open(const config::Dataplane& dataplane, const config::Port& port
     network_queues.emplace_back(network.id(), queue, network.buffers());
     if (kernel) kernel_queues.emplace_back(kernel->id(), queue, kernel->buffers());
   }
+  if (lock) watched.emplace(where(), lock->name(), lock->index(), device_driver(port.device) == "net_af_xdp");
+}
+
+void PortSet::Open::watch(std::chrono::steady_clock::time_point now) {
+  const PortState before = state;
+  if (watched)
+    state = watched->look(now);
+  else
+    state = network.link_up() ? PortState::up : PortState::down;
+  if (state == before) return;
+  if (state == PortState::up)
+    log::info("{}: up again", where());
+  else
+    log::error("{}: {}", where(), watched ? watched->why() : "no link");
 }
 
 DpdkDevice::Settings PortSet::Open::network_settings(const config::Dataplane& dataplane) {
@@ -137,7 +156,7 @@ PortSet::PortSet(const config::Dataplane& config) {
 
 PortSet::~PortSet() = default;
 
-void PortSet::describe(StatsSegment& stats) const {
+void PortSet::describe(StatsSegment& stats) {
   for (std::size_t i = 0; i < ports_.size(); i++) {
     const Open& port = *ports_[i];
     PortInfo& info = stats.port(i);
@@ -147,16 +166,19 @@ void PortSet::describe(StatsSegment& stats) const {
     info.mac = port.network.mac();
     info.mtu_bytes = port.network.mtu_bytes();
     info.queue_count = static_cast<std::uint32_t>(port.network_queues.size());
-    info.link_up.store(port.network.link_up() ? 1 : 0, std::memory_order_relaxed);
+  }
+  watch(stats, std::chrono::steady_clock::now());
+}
+
+void PortSet::watch(StatsSegment& stats, std::chrono::steady_clock::time_point now) {
+  for (std::size_t i = 0; i < ports_.size(); i++) {
+    ports_[i]->watch(now);
+    stats.port(i).state.store(ports_[i]->state, std::memory_order_relaxed);
   }
 }
 
-void PortSet::watch_links(StatsSegment& stats) const {
-  for (std::size_t i = 0; i < ports_.size(); i++) {
-    const std::uint32_t up = ports_[i]->network.link_up() ? 1 : 0;
-    if (stats.port(i).link_up.exchange(up, std::memory_order_relaxed) != up)
-      log::warning("port \"{}\": link is {}", ports_[i]->config.name, up != 0 ? "up" : "down");
-  }
+bool PortSet::any_up() const {
+  return std::ranges::any_of(ports_, [](const auto& port) { return port->state == PortState::up; });
 }
 
 std::vector<WorkerPort> PortSet::of_worker(WorkerId worker) const {

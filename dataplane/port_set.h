@@ -2,6 +2,7 @@
 // Thread-safety: main core; what of_worker() gives belongs to that worker.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,9 +20,11 @@ class PortSet {
   ~PortSet();
 
   // Fills in the stats region's PortInfo.
-  void describe(StatsSegment& stats) const;
-  // Looks at the links and tells the stats region; an event for each that changed.
-  void watch_links(StatsSegment& stats) const;
+  void describe(StatsSegment& stats);
+  // Looks whether ports are up and tells the stats region; an event for each that changed.
+  void watch(StatsSegment& stats, std::chrono::steady_clock::time_point now);
+  // Whether packets can come in at all, as of the last watch().
+  bool any_up() const;
   // In the order of the configuration.
   std::vector<WorkerPort> of_worker(WorkerId worker) const;
   // The network interfaces whose packets for VIPs have to be steered to us.

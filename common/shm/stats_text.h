@@ -35,5 +35,20 @@ constexpr const char* to_text(SpeakerState state) {
   }
   return "?";
 }
+constexpr const char* to_text(PortState state) {
+  switch (state) {
+    case PortState::down:
+      return "down";
+    case PortState::up:
+      return "up";
+    case PortState::gone:
+      return "gone";
+    case PortState::replaced:
+      return "replaced";
+    case PortState::not_steered:
+      return "not_steered";
+  }
+  return "?";
+}
 
 }  // namespace guideway::shm

@@ -59,12 +59,14 @@ json ports_of(const StatsHeader& stats) {
   json ports = json::array();
   for (std::uint32_t p = 0; p < stats.port_count; p++) {
     const PortInfo& port = stats.ports[p];
+    const PortState state = port.state.load(std::memory_order_relaxed);
     ports.push_back({{"name", from_bounded(port.name, sizeof port.name)},
                      {"device", from_bounded(port.device, sizeof port.device)},
                      {"kernel_name", from_bounded(port.kernel_name, sizeof port.kernel_name)},
                      {"mac", guideway::to_text(port.mac)},
                      {"mtu_bytes", port.mtu_bytes},
-                     {"link_up", port.link_up.load(std::memory_order_relaxed) != 0},
+                     {"state", shm::to_text(state)},
+                     {"link_up", state == PortState::up || state == PortState::not_steered},
                      {"queues", port.queue_count}});
   }
   return ports;
@@ -159,6 +161,12 @@ bool takes_flows(const ControlPlane& control_plane, std::size_t pool) {
   return std::ranges::any_of(control_plane.desired().backends[pool], &BackendDecision::usable);
 }
 
+bool no_port_is_up(const StatsHeader& stats) {
+  return std::ranges::none_of(std::span(stats.ports).first(stats.port_count), [](const PortInfo& port) {
+    return port.state.load(std::memory_order_relaxed) == PortState::up;
+  });
+}
+
 // The data plane announces what its active generation flags, once all workers follow it.
 Announcement announcement_of(const ControlPlane& control_plane, const config::Vip& vip) {
   const auto flag = control_plane.announce_flag(vip.prefix);
@@ -172,6 +180,7 @@ Announcement announcement_of(const ControlPlane& control_plane, const config::Vi
     return {false, fmt::format("the BGP session is not established ({}){}{}", shm::to_text(speaker),
                                error.empty() ? "" : ": ", error)};
   }
+  if (no_port_is_up(stats)) return {false, "no port of the data plane is up"};
   const std::uint64_t announced = stats.announced_generation.load(std::memory_order_relaxed);
   const bool adopted = announced != 0 && announced >= number(flag.since);
   if (!adopted)

@@ -158,7 +158,7 @@ std::string dataplane_line(const Json& dataplane) {
     line += fmt::format(", worker {} on core {}{}", worker.at("index").get<std::uint32_t>(),
                         worker.at("lcore").get<std::uint32_t>(), worker.at("alive").get<bool>() ? "" : " is silent");
   for (const Json& port : dataplane.at("ports"))
-    line += fmt::format(", port {} {}", text_of(port, "name"), port.at("link_up").get<bool>() ? "up" : "down");
+    line += fmt::format(", port {} {}", text_of(port, "name"), text_of(port, "state"));
   return line;
 }
 

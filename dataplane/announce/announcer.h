@@ -42,7 +42,7 @@ class Announcer {
   Announcer& operator=(const Announcer&) = delete;
 
   // What the main core sees: the view in force, whether every worker follows it, whether every worker's heartbeat is
-  // fresh. Costs a few comparisons if nothing changed. What has to be said is said by the next run().
+  // fresh and a port is up. Costs a few comparisons if nothing changed. What has to be said is said by the next run().
   void update(const TablesView* view, bool workers_follow, bool alive);
 
   // Socket and timers; called every millisecond, or when fd() has one of events() and at least every 100 ms.

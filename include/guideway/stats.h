@@ -26,7 +26,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kStatsLayoutVersion = 2;
+inline constexpr std::uint32_t kStatsLayoutVersion = 3;
 inline constexpr std::uint32_t kPortsMax = 16;
 
 enum class Counter : std::uint8_t {
@@ -91,13 +91,21 @@ enum class SpeakerState : std::uint32_t {
   established = 5
 };
 
+enum class PortState : std::uint32_t {
+  down = 0,
+  up = 1,
+  gone = 2,         // the kernel's interface below it; never up again
+  replaced = 3,     // the same, and another interface has its name
+  not_steered = 4,  // the interface is up, but its XDP program is not ours any more
+};
+
 struct PortInfo {
   char name[32];         // as configured, zero-terminated
   char device[32];       // the beginning of its DPDK device name
   char kernel_name[16];  // the kernel interface that stands for it in routes and neighbours; empty if none
   MacAddress mac;
   std::uint16_t mtu_bytes;
-  std::atomic<std::uint32_t> link_up;
+  std::atomic<PortState> state;  // VIPs are announced while a port is up
   std::uint32_t queue_count;
 };
 static_assert(sizeof(PortInfo) == 96);
@@ -190,7 +198,7 @@ constexpr std::uint64_t stats_layout_hash() {
       .GUIDEWAY_FIELD(PortInfo, kernel_name)
       .GUIDEWAY_FIELD(PortInfo, mac)
       .GUIDEWAY_FIELD(PortInfo, mtu_bytes)
-      .GUIDEWAY_FIELD(PortInfo, link_up)
+      .GUIDEWAY_FIELD(PortInfo, state)
       .GUIDEWAY_FIELD(PortInfo, queue_count)
       .GUIDEWAY_TYPE(WorkerBlock)
       .GUIDEWAY_FIELD(WorkerBlock, pin)

@@ -144,6 +144,13 @@ refuses_the_interface() {
   refuses_config "$dir/other.toml" 'interface eth1 is held by another running data plane' && kill -0 "$started" && encapsulates
 }
 
+notices_a_lost_link() {
+  ip -n "$lb" link set eth1 down
+  eventually grep -qF 'port "wan": interface eth1 is down' "$dir/log" || return 1
+  ip -n "$lb" link set eth1 up
+  eventually grep -qF 'port "wan": up again' "$dir/log" && encapsulates
+}
+
 over_pcap() {  # kernel
   configure "net_pcap0,rx_pcap=$dir/in.pcap,tx_pcap=$dir/out.pcap" "$1"
   start --wait-for-tables
@@ -285,6 +292,7 @@ check 'two workers: ICMP errors reach the backend that the other worker gave the
 
 check 'AF_PACKET: ping and VIP' serves_over net_af_packet0,iface=eth1 copy 10.9.0.2
 check 'AF_PACKET: a second data plane on the interface is refused, the first goes on' refuses_the_interface
+check 'AF_PACKET: a link that is lost is noticed, and that it is back' notices_a_lost_link
 end_offer
 check 'AF_PACKET: SIGTERM ends it with 0' stop
 

@@ -22,7 +22,7 @@ MAY_INCLUDE = [
     (r"dataplane/flows/.*", r"guideway/.*|common/(shm/\w+|descriptor)\.h|dataplane/flows/\w+\.h"),
     (r"dataplane/stages/.*", r"guideway/.*|dataplane/batch\.h|dataplane/flows/(flow_table|peer_flows)\.h|dataplane/stages/\w+\.h"),
     (r"dataplane/announce/.*", r"guideway/.*|common/.*|dataplane/announce/.*"),
-    (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/steer_\w+\.h"),
+    (r"dataplane/.*", r"guideway/.*|common/.*|dataplane/.*|bpf/(steer_\w+|attached_program)\.h"),
     (r"controlplane/.*", r"guideway/.*|common/.*|controlplane/.*"),
     (r"bpf/.*\.bpf\.[ch]", r"guideway/abi/.*|bpf/\w+\.bpf\.h"),
     (r"bpf/.*", r"guideway/.*|common/(command_line|descriptor)\.h|common/net/.*|bpf/.*"),

@@ -44,6 +44,7 @@ class Dataplane {
     thread_.join();
   }
   std::uint64_t active() { return header().active_generation.load(); }
+  void set_port(PortState state) { header().ports[0].state = state; }
 
  private:
   StatsHeader& header() { return *reinterpret_cast<StatsHeader*>(mapping_.bytes().data()); }
@@ -59,7 +60,7 @@ class Dataplane {
     std::strcpy(stats.ports[0].kernel_name, "gwt0");
     stats.ports[0].mac = *parse_mac("02:00:00:00:77:01");
     stats.ports[0].mtu_bytes = 1500;
-    stats.ports[0].link_up = 1;
+    stats.ports[0].state = PortState::up;
     stats.segment.magic.store(kSegmentMagic, std::memory_order_release);
     return stats;
   }
@@ -168,6 +169,35 @@ class ControlPlaneTest : public testing::Test {
   std::optional<Dataplane> dataplane_;
   std::unique_ptr<ControlPlane> control_plane_;
 };
+
+TEST_F(ControlPlaneTest, WarnsOfAPortThatIsNotUp) {
+  struct Row {
+    PortState state;
+    const char* name;
+    bool link_up;
+    const char* warning;
+  };
+  ASSERT_TRUE(wait([&] { return ask(Method::get, "/api/v1/status")["dataplane"]["connected"] == true; }));
+  for (const Row& row : std::initializer_list<Row>{
+           {PortState::up, "up", true, nullptr},
+           {PortState::down, "down", false, "port uplink has no link"},
+           {PortState::gone, "gone", false,
+            "port uplink has lost its interface; make it again and restart guideway-dataplane"},
+           {PortState::replaced, "replaced", false,
+            "port uplink has lost its interface to a new one of that name; restart guideway-dataplane to open it"},
+           {PortState::not_steered, "not_steered", true,
+            "port uplink gets no packets: its XDP program is not on the interface; the data plane's log says why"}}) {
+    SCOPED_TRACE(row.name);
+    dataplane_->set_port(row.state);
+    const json status = ask(Method::get, "/api/v1/status");
+    EXPECT_EQ(status["dataplane"]["ports"][0]["state"], row.name);
+    EXPECT_EQ(status["dataplane"]["ports"][0]["link_up"], row.link_up);
+    json about_ports = json::array();
+    for (const std::string warning : status["warnings"])
+      if (warning.starts_with("port ")) about_ports.push_back(warning);
+    EXPECT_EQ(about_ports, row.warning == nullptr ? json::array() : json::array({row.warning}));
+  }
+}
 
 TEST_F(ControlPlaneTest, ChecksResolvesPublishesAndSaysSo) {
   ASSERT_TRUE(state_becomes(0, "up")) << backend(0);

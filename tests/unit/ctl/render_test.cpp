@@ -113,7 +113,7 @@ TEST(RenderStatus, BadDay) {
   Json& dataplane = status["dataplane"];
   status["generation"].update({{"published", 19}, {"workers_follow", false}});
   dataplane["workers"][0]["alive"] = false;
-  dataplane["ports"][0]["link_up"] = false;
+  dataplane["ports"][0]["state"] = "down";
   dataplane["equations"][0]["holds"] = false;
   status["vips"][0].update({{"announced", false}, {"why", "no backend is usable"}});
   status["warnings"] = {"port uplink has no link", "pool web: 1 of 3 backends is down"};

@@ -41,7 +41,7 @@ inline nlohmann::json sample_status() {
       "connected": true, "pid": 4100, "why": "connected",
       "workers": [{"index": 0, "lcore": 1, "alive": true, "generation": 17}],
       "ports": [{"name": "uplink", "device": "net_af_xdp0", "kernel_name": "eth1", "mac": "02:00:00:00:00:01",
-                 "mtu_bytes": 1500, "link_up": true, "queues": 1}],
+                 "mtu_bytes": 1500, "state": "up", "link_up": true, "queues": 1}],
       "counters": [
         {"name": "rx_packets", "unit": "packets", "sentence": "", "drop": false, "value": 1000, "per_second": 12.0},
         {"name": "rx_bytes", "unit": "bytes", "sentence": "", "drop": false, "value": 64000, "per_second": 768.0},
