@@ -59,7 +59,7 @@ void run(const Options& options) {
   require_cores(config.dataplane);
   // Beyond this point the configuration is valid, and the host has what it names.
 
-  TerminationSignals signals;
+  Signals signals;
   std::filesystem::create_directories(config.control.run_dir);
   StatsSegment stats(config.dataplane);
   shm::HandoverServer handover(config.control.run_dir + "/dataplane.sock", stats.read_only_descriptor());

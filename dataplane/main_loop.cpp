@@ -19,18 +19,25 @@ constexpr milliseconds kPortsInterval{100};
 
 }  // namespace
 
-TerminationSignals::TerminationSignals() {
+Signals::Signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   fd_ = Descriptor(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-bool TerminationSignals::take() {
+bool Signals::take_termination() {
   signalfd_siginfo signal;
-  return read(fd_.get(), &signal, sizeof signal) == sizeof signal;
+  while (read(fd_.get(), &signal, sizeof signal) == sizeof signal) {
+    if (signal.ssi_signo != SIGHUP) return true;
+    log::info(
+        "SIGHUP: there is nothing to reload here; guideway-controlplane reloads the configuration, and ports, cores, "
+        "memory and [bgp] take a restart of the data plane");
+  }
+  return false;
 }
 
 MainLoop::MainLoop(const Parts& parts)
@@ -38,7 +45,7 @@ MainLoop::MainLoop(const Parts& parts)
 
 void MainLoop::run() {
   parts_.handover.open();
-  while (!parts_.signals.take()) {
+  while (!parts_.signals.take_termination()) {
     turn(std::chrono::steady_clock::now());
     wait();
   }
@@ -126,7 +133,7 @@ void MainLoop::shut_down() {
   if (parts_.config.bgp.enabled) {
     log::info("VIPs are withdrawn; forwarding for another {} ms", parts_.config.bgp.shutdown_linger.count());
     const SteadyTime end = std::chrono::steady_clock::now() + parts_.config.bgp.shutdown_linger;
-    for (SteadyTime now = std::chrono::steady_clock::now(); now < end && !parts_.signals.take();
+    for (SteadyTime now = std::chrono::steady_clock::now(); now < end && !parts_.signals.take_termination();
          now = std::chrono::steady_clock::now()) {
       turn(now);
       wait();

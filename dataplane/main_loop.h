@@ -19,13 +19,14 @@
 
 namespace guideway {
 
-// Termination signals arrive through a descriptor. Made before any other thread exists, so that all inherit the mask.
-class TerminationSignals {
+// Signals arrive through a descriptor: those that end us, and SIGHUP, by which others reload, and which ends nothing.
+// Made before any other thread exists, so that all inherit the mask.
+class Signals {
  public:
-  TerminationSignals();
+  Signals();
   int fd() const { return fd_.get(); }
-  // Whether one came since the last call.
-  bool take();
+  // Whether one that ends us came since the last call.
+  bool take_termination();
 
  private:
   Descriptor fd_;
@@ -35,7 +36,7 @@ class MainLoop {
  public:
   struct Parts {
     const config::Config& config;
-    TerminationSignals& signals;
+    Signals& signals;
     StatsSegment& stats;
     shm::HandoverServer& handover;
     PortSet& ports;

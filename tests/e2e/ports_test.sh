@@ -144,6 +144,11 @@ refuses_the_interface() {
   refuses_config "$dir/other.toml" 'interface eth1 is held by another running data plane' && kill -0 "$started" && encapsulates
 }
 
+sighup_ends_nothing() {
+  kill -HUP "$started"
+  eventually grep -qF 'SIGHUP: there is nothing to reload here' "$dir/log" && kill -0 "$started" && encapsulates
+}
+
 notices_a_lost_link() {
   ip -n "$lb" link set eth1 down
   eventually grep -qF 'port "wan": interface eth1 is down' "$dir/log" || return 1
@@ -297,6 +302,7 @@ end_offer
 check 'AF_PACKET: SIGTERM ends it with 0' stop
 
 check 'AF_XDP: ping and VIP' serves_over net_af_xdp0,iface=eth1 steer 10.9.0.2
+check 'SIGHUP ends nothing' sighup_ends_nothing
 check 'a second data plane is refused' refuses 'another data plane'
 check 'AF_XDP: a second data plane on the interface is refused, the first goes on' refuses_the_interface
 kill -9 "$started"
