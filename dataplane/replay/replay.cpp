@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
@@ -94,9 +95,32 @@ void replay(PcapReader& in, Exchange& exchange, Ports& ports, Worker& worker, Re
   }
 }
 
+bool are_one_file(const std::string& a, const std::string& b) {
+  namespace fs = std::filesystem;
+  std::error_code none;  // a file that is not there yet is nobody else's but by its name
+  if (fs::exists(b, none)) return fs::is_regular_file(b, none) && fs::equivalent(a, b, none);
+  return fs::weakly_canonical(a, none) == fs::weakly_canonical(b, none);
+}
+
+// Whoever opens a file to write it empties it. Throws when that would be one that is read, or written twice.
+void require_files_apart(const Options& options) {
+  constexpr const char* kStream = "-";  // to libpcap
+  std::vector<std::string> others{options.config, options.changes, options.in};
+  others.insert(others.end(), options.before.begin(), options.before.end());
+  for (const std::string& path : {options.out, options.kernel, options.counters}) {
+    if (path.empty() || path == kStream) continue;
+    for (const std::string& other : others)
+      if (!other.empty() && other != kStream && are_one_file(other, path))
+        throw std::runtime_error(
+            fmt::format("{} and {} are the same file, which would be overwritten; write to another one", other, path));
+    others.push_back(path);
+  }
+}
+
 }  // namespace
 
 void run(const Options& options) {
+  require_files_apart(options);
   const config::Config config = load(options.config);
   std::vector<config::Config> before;
   for (const std::string& path : options.before) before.push_back(load(path));
