@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "dataplane/device_string.h"
@@ -18,15 +19,25 @@ namespace guideway {
 namespace {
 
 constexpr std::uint64_t kRssFields = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
-constexpr std::uint32_t kBufferCache = 256;        // buffers that a core keeps to itself
-constexpr std::uint16_t kAfPacketMtuMax = 1900;    // ring frames of 2048 bytes, less the kernel's header and ours
-constexpr std::uint16_t kFrameOverheadBytes = 26;  // Ethernet header, two VLAN tags, frame check sequence
+constexpr std::uint32_t kBufferCache = 256;          // buffers that a core keeps to itself
+constexpr std::uint32_t kAfPacketFrameBytes = 2048;  // of AF_PACKET's rings, unless the device string has framesz=
+constexpr std::uint32_t kAfPacketFrameOverheadBytes = 148;  // the kernel's header in it, and ours
+constexpr std::uint16_t kFrameOverheadBytes = 26;           // Ethernet header, two VLAN tags, frame check sequence
+
+// The length of a ring's frames; 0 if the device is none of AF_PACKET's.
+std::uint32_t ring_frame_bytes(std::string_view device) {
+  if (device_driver(device) != "net_af_packet") return 0;
+  const std::string_view text = device_argument(device, "framesz").value_or("");
+  std::uint32_t bytes = kAfPacketFrameBytes;
+  std::from_chars(text.data(), text.data() + text.size(), bytes);  // what is no number, the driver refuses
+  return bytes;
+}
 
 // Room for a whole frame, so that it lies in one piece, behind DPDK's standard headroom, which holds our outer headers.
-std::uint16_t buffer_bytes(std::uint16_t mtu_bytes) {
+std::uint16_t buffer_bytes(std::uint16_t mtu_bytes, std::string_view device) {
   static_assert(RTE_PKTMBUF_HEADROOM >= 80);  // sizeof(BackendRecord::outer)
-  const auto frame_bytes = static_cast<std::uint16_t>(mtu_bytes + kFrameOverheadBytes);
-  return static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + std::max<std::uint16_t>(2048, frame_bytes));
+  const std::uint32_t frame_bytes = std::max({2048U, mtu_bytes + 0U + kFrameOverheadBytes, ring_frame_bytes(device)});
+  return static_cast<std::uint16_t>(std::min(RTE_PKTMBUF_HEADROOM + frame_bytes, 0xffffU));
 }
 
 // As rte_pktmbuf_pool_create(), but in one piece, and one buffer follows the other without gaps at the ends of pages,
@@ -115,7 +126,7 @@ void DpdkDevice::configure(const Settings& settings) {
   if (settings.mtu_bytes == 0 || settings.mtu_bytes == mtu_bytes_) return;
   // DPDK 22.11's AF_PACKET driver refuses more than 1500, though its ring holds longer frames. The interface below has
   // its MTU already.
-  const bool ring_decides = device_driver(settings.device) == "net_af_packet" && settings.mtu_bytes <= kAfPacketMtuMax;
+  const bool ring_decides = settings.mtu_bytes + kAfPacketFrameOverheadBytes <= ring_frame_bytes(settings.device);
   const int e = ring_decides ? 0 : rte_eth_dev_set_mtu(id_, settings.mtu_bytes);
   if (e != 0 && e != -ENOTSUP)
     throw StartError("{}: device \"{}\" refuses an MTU of {}: {}{}", settings.where, settings.device,
@@ -127,7 +138,7 @@ void DpdkDevice::set_up_queues(const Settings& settings) {
   const std::uint32_t buffers = settings.buffers_per_queue * settings.queue_pairs;
   const int socket = rte_eth_dev_socket_id(id_);
   const std::string name = fmt::format("buffers{}", id_);
-  const std::uint16_t bytes = buffer_bytes(mtu_bytes_);
+  const std::uint16_t bytes = buffer_bytes(mtu_bytes_, settings.device);
   buffers_ = device_driver(settings.device) == "net_af_xdp"
                  ? create_gapless_pool(name, buffers, bytes, socket)
                  : rte_pktmbuf_pool_create(name.c_str(), buffers, kBufferCache, 0, bytes, socket);

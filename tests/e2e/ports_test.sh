@@ -144,6 +144,25 @@ refuses_the_interface() {
   refuses_config "$dir/other.toml" 'interface eth1 is held by another running data plane' && kill -0 "$started" && encapsulates
 }
 
+# With framesz=8192 an MTU that AF_PACKET's frames have no room for by default, and longer datagrams come whole.
+serves_long_frames() {
+  ip -n "$client" link set c1 mtu 4000 && ip -n "$lb" link set eth1 mtu 4000
+  serves_over "$1" copy 10.9.0.2 && sends_back 3900
+}
+sends_back() {  # bytes: a datagram to the VIP that long comes back encapsulated
+  ip netns exec "$client" timeout 10 tcpdump -ni c1 -c 1 "ip proto 4 and ip[2:2] > $1" >"$dir/capture" 2>&1 &
+  local capture=$!
+  eventually grep -q listening "$dir/capture" || return 1
+  ip netns exec "$client" /usr/bin/python3 -c '
+import socket, struct, sys
+length = int(sys.argv[1])
+header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, length, 0, 0, 64, 6, 0, socket.inet_aton("198.18.0.1"), socket.inet_aton("203.0.113.10"))
+segment = struct.pack("!HHIIBBHHH", 1000, 80, 0, 0, 0x50, 2, 0, 0, 0)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.sendto((header + segment).ljust(length, b"x"), ("203.0.113.10", 0))' "$1"
+  wait $capture
+}
+
 sighup_ends_nothing() {
   kill -HUP "$started"
   eventually grep -qF 'SIGHUP: there is nothing to reload here' "$dir/log" && kill -0 "$started" && encapsulates
@@ -300,6 +319,15 @@ check 'AF_PACKET: a second data plane on the interface is refused, the first goe
 check 'AF_PACKET: a link that is lost is noticed, and that it is back' notices_a_lost_link
 end_offer
 check 'AF_PACKET: SIGTERM ends it with 0' stop
+
+check 'AF_PACKET: ping and VIP with framesz=4096' serves_over net_af_packet0,iface=eth1,framesz=4096 copy 10.9.0.2
+end_offer
+check 'AF_PACKET: SIGTERM ends it with 0 after that, too' stop
+check 'AF_PACKET: long frames with framesz=8192' serves_long_frames net_af_packet0,iface=eth1,framesz=8192,blocksz=8192
+end_offer
+check 'AF_PACKET: SIGTERM ends it with 0 after long frames' stop
+ip -n "$client" link set c1 mtu 1500
+ip -n "$lb" link set eth1 mtu 1500
 
 check 'AF_XDP: ping and VIP' serves_over net_af_xdp0,iface=eth1 steer 10.9.0.2
 check 'SIGHUP ends nothing' sighup_ends_nothing
