@@ -7,7 +7,6 @@
 
 #include "common/net/address_text.h"
 #include "controlplane/log.h"
-#include "controlplane/pool_warnings.h"
 #include "controlplane/text.h"
 
 namespace guideway::controlplane {
@@ -56,21 +55,6 @@ void write_state(const std::function<void()>& write, const char* consequence, st
   }
 }
 
-const char* trouble_of(PortState state) {
-  switch (state) {
-    case PortState::gone:
-      return "has lost its interface; make it again and restart guideway-dataplane";
-    case PortState::replaced:
-      return "has lost its interface to a new one of that name; restart guideway-dataplane to open it";
-    case PortState::not_steered:
-      return "gets no packets: its XDP program is not on the interface; the data plane's log says why";
-    case PortState::down:
-    case PortState::up:
-      break;
-  }
-  return "has no link";
-}
-
 }  // namespace
 
 ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded)
@@ -87,8 +71,8 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       clock_(config_->control.run_dir, eras_.latest()),
       numbers_file_(config_->control.state_dir),
       numbers_before_(numbers_file_.load(numbers_warning_)),
-      publisher_(
-          loop, [this] { return decide_now(); }, [this] { note_announcements(); }),
+      publisher_(loop, {[this] { return decide_now(); }, [this] { return link_.oldest_pin(); },
+                        [this] { note_announcements(); }, [this] { tables_replaced(); }}),
       health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
       fail_open_(loop, [this] { publisher_.request(); }),
       next_hops_(loop, [this] { publisher_.request(); }),
@@ -130,6 +114,7 @@ void ControlPlane::follow_config() {
   vip_indices_.assign(services, config_->dataplane.vips_max);
   backend_indices_.assign(backends, config_->dataplane.backends_max);
   write_numbers();
+  publisher_.set_size(std::size_t{config_->control.tables_mib} << 20);
   health_.follow(*config_);
   next_hops_.set_destinations(addresses);
   publisher_.request();
@@ -365,7 +350,6 @@ void ControlPlane::take_or_create_tables() {
   const bool attached = writer != nullptr;
   if (!attached && publisher_.writer() != nullptr) return;
   if (!attached) writer = shm::TablesWriter::create(std::size_t{config_->control.tables_mib} << 20);
-  writer->set_reader_pins([this] { return link_.oldest_pin(); });
   live_.forget();
   publisher_.set_writer(std::move(writer));
   if (attached) inherit_from_live();
@@ -396,6 +380,11 @@ void ControlPlane::use_ports_of_dataplane() {
   next_hops_.set_ports(config_->dataplane.ports, ports_of(link_.stats()));
 }
 
+void ControlPlane::tables_replaced() {
+  live_.forget();
+  offer_tables();
+}
+
 void ControlPlane::offer_tables() {
   if (!link_.connected()) return;
   std::string why;
@@ -420,60 +409,6 @@ const TablesView* ControlPlane::live_view() {
 
 Generation ControlPlane::published() const {
   return publisher_.writer() == nullptr ? Generation::none : publisher_.writer()->generation();
-}
-
-// ---- warnings ------------------------------------------------------------------------------------------------------
-
-std::vector<std::string> ControlPlane::restart_warnings(const config::Config& config) const {
-  std::vector<std::string> warnings;
-  const auto changed = [&](bool same, const char* section, const char* program) {
-    if (!same) warnings.push_back(fmt::format("{} has changed; restart {} for it to take effect", section, program));
-  };
-  changed(config.dataplane == at_start_.dataplane, "[dataplane]", "guideway-dataplane");
-  changed(config.bgp == at_start_.bgp, "[bgp]", "guideway-dataplane");
-  changed(config.control == at_start_.control, "[control]", "guideway-controlplane");
-  return warnings;
-}
-
-void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) const {
-  if (!link_.connected()) {
-    warnings.push_back("no data plane: " + link_.why_not());
-    return;
-  }
-  const StatsHeader& stats = link_.stats();
-  if (!offer_error_.empty()) warnings.push_back(offer_error_);
-  if (const auto refused = stats.rejected_generation.load(std::memory_order_relaxed);
-      refused != 0 && refused > stats.active_generation.load(std::memory_order_relaxed))
-    warnings.push_back(fmt::format("the data plane refused generation {}", refused));
-  if (stats.port_count != config_->dataplane.ports.size())
-    warnings.push_back(fmt::format("the data plane runs with {} ports, the configuration has {}; restart it",
-                                   stats.port_count, config_->dataplane.ports.size()));
-  for (std::uint32_t p = 0; p < stats.port_count; p++)
-    if (const PortState state = stats.ports[p].state.load(std::memory_order_relaxed); state != PortState::up)
-      warnings.push_back(
-          fmt::format("port {} {}", from_bounded(stats.ports[p].name, sizeof stats.ports[p].name), trouble_of(state)));
-  if (config_->bgp.enabled && stats.speaker_state.load(std::memory_order_relaxed) != SpeakerState::established)
-    warnings.push_back("the BGP session is not established: no VIP is announced");
-}
-
-std::vector<std::string> ControlPlane::warnings() const {
-  std::vector<std::string> warnings;
-  if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
-  for (const std::string& warning : {intents_warning_, eras_warning_, eras_missing_, eras_unwritten_, numbers_warning_,
-                                     numbers_unwritten_, health_.trouble()})
-    if (!warning.empty()) warnings.push_back(warning);
-  for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
-  add_dataplane_warnings(warnings);
-  if (publisher_.waits_for_room())
-    warnings.push_back(
-        "a new generation waits until readers leave old ones; if it stays so, raise [control] tables_memory");
-  add_pool_warnings(*config_, desired_, publisher_, warnings);
-  for (const auto& [backend, intent] : intents_)
-    if (!states_.contains(backend))
-      warnings.push_back(
-          fmt::format("an intent is kept for backend {}, which the configuration does not name", to_text(backend)));
-  warnings.insert(warnings.end(), config_warnings_.begin(), config_warnings_.end());
-  return warnings;
 }
 
 }  // namespace guideway::controlplane

@@ -90,6 +90,8 @@ class ControlPlane {
   };
   AnnounceFlag announce_flag(const IpPrefix& prefix) const;
   std::vector<std::string> warnings() const;
+  // Why workers do not have what is desired yet, although there is a data plane; empty: they will at once.
+  std::string not_in_force() const;
 
  private:
   void follow_config();
@@ -108,6 +110,7 @@ class ControlPlane {
   void take_or_create_tables();
   void inherit_from_live();
   void use_ports_of_dataplane();
+  void tables_replaced();
   void offer_tables();
   void sample_stats();
   std::vector<std::string> restart_warnings(const config::Config& config) const;
@@ -121,7 +124,7 @@ class ControlPlane {
   EventLoop& loop_;
   std::string config_path_;
   std::optional<config::Config> config_;
-  config::Config at_start_;  // [control]: takes effect at the start of this program only
+  config::Config at_start_;  // [control]: takes effect at the start of this program only, but for tables_memory
   std::vector<std::string> config_warnings_;
   std::string reload_error_;
   WallTime started_, loaded_at_;

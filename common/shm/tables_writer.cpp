@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/shm/image_bytes.h"
 #include "common/shm/tables_tree.h"
 #include "common/shm/unit_allocator.h"
 #include "guideway/tables_view.h"
@@ -23,9 +24,6 @@ constexpr std::uint32_t kHeaderUnits = sizeof(TablesHeader) / kObjectUnitBytes;
 // What one publish moves at most when holes are too small: keeps it within a few milliseconds.
 constexpr std::uint64_t kRelocatedBytesMax = 16 << 20;
 
-std::uint32_t units_of(std::uint32_t size_bytes) {
-  return (size_bytes + kObjectUnitBytes - 1) / kObjectUnitBytes;
-}
 Extent extent_of(const ObjectRef& ref) {
   return {ref.offset_units, units_of(ref.size_bytes)};
 }
@@ -375,7 +373,7 @@ bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
 TablesWriter::TablesWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TablesWriter::~TablesWriter() = default;
 
-std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes) {
+std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes, Generation after) {
   if (size_bytes < sizeof(TablesHeader) || size_bytes > kTablesBytesMax)
     throw std::system_error(EINVAL, std::generic_category(),
                             "cannot create tables of " + std::to_string(size_bytes) + " bytes: at most " +
@@ -385,6 +383,7 @@ std::unique_ptr<TablesWriter> TablesWriter::create(std::size_t size_bytes) {
   Mapping mapping = map_whole(fd, Access::read_write);
   if (!mapping.valid()) throw std::system_error(errno, std::generic_category(), "cannot map the new tables");
   auto impl = std::make_unique<Impl>(std::move(fd), std::move(mapping));
+  impl->generation = after;
   SegmentHeader& header = impl->header().segment;
   header.kind = SegmentKind::tables;
   header.layout_version = kTablesLayoutVersion;
@@ -459,6 +458,11 @@ const Descriptor& TablesWriter::descriptor() const {
 }
 Descriptor TablesWriter::read_only_descriptor() const {
   return reopen(impl_->fd, Access::read_only);
+}
+
+std::uint64_t TablesWriter::bytes_beside(const TableImage& image) const {
+  return bytes_of(units_of_objects(
+      image, [this](const ImageObjectPtr& object) { return !impl_->find(object->bytes, object).has_value(); }));
 }
 
 TablesWriter::Usage TablesWriter::usage() const {

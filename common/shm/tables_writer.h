@@ -34,8 +34,9 @@ enum class PublishResult {
 
 class TablesWriter {
  public:
-  // A fresh segment. Throws std::system_error.
-  static std::unique_ptr<TablesWriter> create(std::size_t size_bytes);
+  // A fresh segment, whose generations are newer than `after`: one that replaces another goes on with its numbers.
+  // Throws std::system_error.
+  static std::unique_ptr<TablesWriter> create(std::size_t size_bytes, Generation after = Generation::none);
   // Carries on with a segment that another (dead) writer left: re-opens it for writing, takes the lock, checks the
   // root and everything it reaches. On an error `why` says what is wrong and nullptr is returned; the caller then
   // creates a fresh one.
@@ -62,6 +63,9 @@ class TablesWriter {
     std::uint64_t size_bytes, live_bytes, limbo_bytes, free_bytes, largest_free_bytes, relocations;
   };
   Usage usage() const;
+
+  // Of the image's objects that are not in force.
+  std::uint64_t bytes_beside(const TableImage& image) const;
 
  private:
   struct Impl;

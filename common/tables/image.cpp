@@ -242,12 +242,6 @@ ImageObjectPtr make_directory(const DesiredTables& desired) {
 
 }  // namespace
 
-std::uint64_t ImageObject::checksum() const {
-  std::uint64_t checksum = 0;
-  std::memcpy(&checksum, bytes.data(), sizeof checksum);
-  return checksum;
-}
-
 std::uint64_t TableImage::slots_digest() const {
   std::vector<std::uint64_t> checksums;
   for (const Pool& pool : pools) checksums.push_back(pool.closed ? 0 : pool.owners_checksum);

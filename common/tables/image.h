@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,7 +79,11 @@ struct DesiredTables {
 struct ImageObject {
   ObjectKind kind;
   std::vector<std::byte> bytes;
-  std::uint64_t checksum() const;
+  std::uint64_t checksum() const {
+    std::uint64_t checksum = 0;
+    std::memcpy(&checksum, bytes.data(), sizeof checksum);
+    return checksum;
+  }
 };
 using ImageObjectPtr = std::shared_ptr<const ImageObject>;
 
@@ -105,6 +110,15 @@ struct TableImage {
   std::uint64_t config_digest = 0;
   ImageObjectPtr vips, index4, index6, directory;
   std::vector<Pool> pools;
+
+  template <typename Visitor>
+  void for_each_object(Visitor visit) const {
+    for (const ImageObjectPtr& object : {vips, index4, index6, directory})
+      if (object) visit(object);
+    for (const Pool& pool : pools)
+      for (const ImageObjectPtr& object : {pool.slots, pool.backends, pool.quic, pool.history})
+        if (object) visit(object);
+  }
 
   // Fleet-wide identity of the slot tables: equal on every LB that has the same configuration and health.
   std::uint64_t slots_digest() const;

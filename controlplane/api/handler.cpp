@@ -181,6 +181,7 @@ Response show_backend(ControlPlane& control_plane, const BackendName& name) {
   json answer = backend_status(control_plane, place.pool, place.backend);
   answer["pool"] = name.pool;
   answer["generation"] = number(control_plane.published());
+  answer["not_in_force"] = control_plane.not_in_force();
   return make_response(200, answer);
 }
 

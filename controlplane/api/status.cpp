@@ -114,7 +114,7 @@ json dataplane_of(const ControlPlane& control_plane) {
 }
 
 json generation_of(const ControlPlane& control_plane) {
-  json generation = {{"pending", control_plane.publisher().waits_for_room()},
+  json generation = {{"pending", !control_plane.not_in_force().empty()},
                      {"published", number(control_plane.published())},
                      {"active", 0},
                      {"announced", 0},

@@ -33,6 +33,7 @@ void DrainWatch::see(const json& backend, Time now) {
   drained_ = backend.at("drained").get<bool>();
   flows_ = number_or_null<std::uint64_t>(backend.at("flows"));
   remaining_s_ = number_or_null<std::int64_t>(backend.at("remaining_s"));
+  not_in_force_ = backend.at("not_in_force").get<std::string>();
   packets_per_second_ = backend.at("packets_per_second").get<double>();
   const auto packets = backend.at("packets").get<std::uint64_t>();
   if (packets_ != packets || !flows_) quiet_since_ = now;
@@ -42,6 +43,7 @@ void DrainWatch::see(const json& backend, Time now) {
 
 DrainWatch::Outcome DrainWatch::outcome() const {
   if (!drained_) return Outcome::undrained;
+  if (!not_in_force_.empty()) return Outcome::going_on;
   if (state_ == "removed") return Outcome::removed;
   return flows_ == 0U && quiet() >= kQuietEnough ? Outcome::drained : Outcome::going_on;
 }
@@ -51,6 +53,7 @@ bool DrainWatch::may_have_cut() const {
 }
 
 std::string DrainWatch::progress() const {
+  if (!not_in_force_.empty()) return name_ + ": not in force yet: " + not_in_force_;
   const std::string flows = flows_ ? known_flows(*flows_) : "no data plane, so nobody knows its flows";
   const std::string deadline = remaining_s_ ? "removed in " + age(*remaining_s_) : "no deadline";
   return fmt::format("{}: {}, {}, quiet for {}, {}", name_, flows, rate(packets_per_second_, "pkt"),

@@ -35,6 +35,7 @@ class DrainWatch {
 
   std::string name_;
   std::string state_;
+  std::string not_in_force_;  // why it is not; empty: it is
   bool drained_ = false;
   std::optional<std::uint64_t> flows_;  // none: there is no data plane
   std::optional<std::uint64_t> packets_;

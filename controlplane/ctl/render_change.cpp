@@ -48,8 +48,10 @@ std::string render_change(const Json& before, const Json& after) {
   } else {
     return config::printable(backend + ": nothing to change, it was so already") + "\n";
   }
+  const std::string waits = after.at("not_in_force").get<std::string>();
   return config::printable(fmt::format("{}: {} (generation {}, now {})", backend, out, generation,
                                        after.at("state").get<std::string>())) +
+         (waits.empty() ? "" : "\nNot in force yet, and tried again: " + config::printable(waits)) +
          "\nUndo: guidewayctl " + config::printable(undo) + "\n";
 }
 

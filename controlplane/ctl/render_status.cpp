@@ -148,6 +148,7 @@ std::string tables_line(const Json& generation) {
   const auto active = generation.at("active").get<std::uint64_t>();
   if (active != published) line += fmt::format(", the data plane uses {}", active);
   line += generation.at("workers_follow").get<bool>() ? ", every worker follows" : ", not every worker follows";
+  if (generation.at("pending").get<bool>()) line += ", but the last change is not in force yet";
   return line;
 }
 

@@ -584,6 +584,69 @@ TEST_F(ControlPlaneTest, WarnsOfAJournalThatIsMissingBesideUnsettledSlots) {
   EXPECT_EQ(warnings_after_restart(false).find("eras.journal"), std::string::npos) << "nothing is unsettled any more";
 }
 
+// One pool whose slots take 2 MiB, and 8 more when all of them have moved.
+std::string large_pool(const std::string& tables_memory) {
+  return "tables_memory = \"" + tables_memory +
+         "\"\n[pool.large]\nslots = 1048573\nbackends = [{ name = \"b1\", address = \"10.77.0.2\" }, "
+         "{ name = \"b2\", address = \"10.77.0.3\" }]\n";
+}
+
+TEST_F(ControlPlaneTest, AChangeThatDoesNotFitBesideWhatIsInForceComesIntoForce) {
+  write_config(large_pool("8MiB"));
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && followed());
+  const auto slots_of_b1 = [&] {
+    return ask(Method::get, "/api/v1/status")["pools"][1]["backends"][0]["slots"].get<int>();
+  };
+  for (int i = 0; i < 3; i++) {
+    const Generation before = control_plane_->published();
+    EXPECT_EQ(ask(Method::post, "/api/v1/backends/large/b1/drain")["not_in_force"], "");
+    EXPECT_EQ(slots_of_b1(), 0);
+    EXPECT_GT(control_plane_->published(), before) << "also those of another segment count on";
+    EXPECT_TRUE(followed());
+    ask(Method::post, "/api/v1/backends/large/b1/undrain");
+    EXPECT_NEAR(slots_of_b1(), 524286, 1);
+    EXPECT_TRUE(followed());
+  }
+  EXPECT_EQ(ask(Method::get, "/api/v1/status")["warnings"].dump().find("no room"), std::string::npos);
+}
+
+TEST_F(ControlPlaneTest, HistoriesThatDoNotFitAreLeftOutWithAWarning) {
+  write_config(large_pool("3MiB"));
+  ask(Method::post, "/api/v1/reload");
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && followed());
+  ask(Method::post, "/api/v1/backends/large/b1/drain");
+  EXPECT_TRUE(followed());
+  const json status = ask(Method::get, "/api/v1/status");
+  EXPECT_EQ(status["pools"][1]["backends"][0]["slots"], 0);
+  EXPECT_EQ(status["pools"][1]["unsettled_slots"], 0);
+  EXPECT_NE(status["warnings"].dump().find("tables_memory has no room for the slot histories of 1 pool:"),
+            std::string::npos)
+      << status["warnings"];
+  write_config(large_pool("16MiB"));
+  ask(Method::post, "/api/v1/reload");
+  EXPECT_TRUE(followed());
+  EXPECT_NEAR(ask(Method::get, "/api/v1/status")["pools"][1]["unsettled_slots"].get<int>(), 524286, 1)
+      << "there is room again";
+}
+
+TEST_F(ControlPlaneTest, TablesMemoryTakesEffectByReloadAndByRestart) {
+  ASSERT_TRUE(state_becomes(0, "up") && followed());
+  const auto size_after = [&](const std::string& memory, const std::function<void()>& apply) {
+    const Generation before = control_plane_->published();
+    write_config("tables_memory = \"" + memory + "\"\n");
+    apply();
+    EXPECT_TRUE(wait([&] { return control_plane_->published() > before; }));
+    EXPECT_TRUE(followed());
+    EXPECT_EQ(backend(0)["state"], "up");
+    const json status = ask(Method::get, "/api/v1/status");
+    EXPECT_EQ(status["warnings"].dump().find("[control] has changed"), std::string::npos);
+    return status["tables"]["size_bytes"].get<int>() >> 20;
+  };
+  EXPECT_EQ(size_after("2MiB", [&] { ask(Method::post, "/api/v1/reload"); }), 2);
+  EXPECT_EQ(size_after("4MiB", [&] { start(); }), 4);
+}
+
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   ASSERT_TRUE(state_becomes(0, "up"));
   write_config("[bgp]\nnonsense = 1\n");

@@ -45,6 +45,13 @@ TEST_F(DrainWatchTest, IsNotDoneWhilePacketsComeOrFlowsAreKnown) {
   EXPECT_EQ(watch_.progress(), "web/b2: 1 known flow, 2.5 pkt/s, quiet for 1m40s, removed in 30m0s");
 }
 
+TEST_F(DrainWatchTest, IsNotDoneBeforeItIsInForce) {
+  see({{"flows", 0}, {"not_in_force", "readers hold it up"}}, 100);
+  EXPECT_EQ(see(json::object(), 120), Outcome::going_on);
+  EXPECT_EQ(watch_.progress(), "web/b2: not in force yet: readers hold it up");
+  EXPECT_EQ(see({{"not_in_force", ""}}, 121), Outcome::drained);
+}
+
 TEST_F(DrainWatchTest, NobodyKnowsWithoutADataPlane) {
   see({{"flows", nullptr}, {"packets", 0}}, 100);
   EXPECT_EQ(see(json::object(), 120), Outcome::going_on);

@@ -108,6 +108,13 @@ TEST(RenderStatus, APoolThatMayFailOpenAndOneThatDoes) {
   EXPECT_NE(text.find("->  b2 10.1.0.12            2  32761  50.0 %  50.0 %  down    1m1s"), std::string::npos) << text;
 }
 
+TEST(RenderStatus, AChangeThatWaitsIsNotPassedOver) {
+  Json status = good_status();
+  status["generation"]["pending"] = true;
+  EXPECT_NE(rendered(status).find("generation 17, every worker follows, but the last change is not in force yet\n"),
+            std::string::npos);
+}
+
 TEST(RenderStatus, BadDay) {
   Json status = good_status();
   Json& dataplane = status["dataplane"];
@@ -294,6 +301,9 @@ TEST(RenderChange, SaysWhatChangedAndHowToUndoIt) {
   EXPECT_EQ(render_change(drained, answer_of(before)),
             "web/b2: no longer drained, takes new flows when healthy (generation 18, now up)\n"
             "Undo: guidewayctl drain web/b2\n");
+  EXPECT_EQ(render_change(before, answer_of(drained, {{"not_in_force", "readers hold it up"}})),
+            "web/b2: drained, takes no new flow (generation 18, now drained)\n"
+            "Not in force yet, and tried again: readers hold it up\nUndo: guidewayctl undrain web/b2\n");
   EXPECT_EQ(render_change(drained, drained), "web/b2: nothing to change, it was so already\n");
 
   const Json soon = answer_of(

@@ -16,6 +16,7 @@ inline nlohmann::json sample_backend(const char* name, const char* address, int 
           {"drained", false},
           {"deadline", nullptr},
           {"remaining_s", nullptr},
+          {"not_in_force", ""},
           {"intent_reason", ""},
           {"slots", slots},
           {"share", share},

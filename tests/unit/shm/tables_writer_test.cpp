@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "common/shm/image_bytes.h"
 #include "common/shm/tables_reader.h"
 #include "tests/shm/pattern.h"
 #include "tests/shm/stats_region.h"
@@ -136,6 +137,28 @@ TEST(TablesWriter, AnImageTooLargeForTheSegmentIsRefusedForGood) {
   EXPECT_EQ(writer->publish(builder.build({1})), PublishResult::no_room);
   EXPECT_TRUE(writer->root().empty());
   EXPECT_EQ(writer->usage().live_bytes, 0U);
+}
+
+TEST(TablesWriter, SaysWhatAnImageTakes) {
+  constexpr std::size_t kPageBytes = 4096;  // segments are of whole pages
+  const TableImage image = PatternBuilder(65521).build({1, 2, 2, 3});
+  const std::uint64_t bytes = segment_bytes_for(image);
+  EXPECT_EQ(writer_without_readers(bytes - kPageBytes)->publish(image), PublishResult::no_room);
+  auto writer = writer_without_readers(bytes);
+  EXPECT_EQ(writer->publish(image), PublishResult::published);
+  EXPECT_LT(writer->usage().largest_free_bytes, kPageBytes);
+}
+
+TEST(TablesWriter, GenerationsOfAReplacementCountOn) {
+  const Generation before{41};
+  auto writer = TablesWriter::create(kSegmentBytes, before);
+  writer->set_reader_pins([] { return kPinNone; });
+  for (const PoolSeed seed : {1U, 2U, 3U})
+    EXPECT_EQ(writer->publish(PatternBuilder().build({seed})), PublishResult::published);
+  const Opened opened(*writer);
+  EXPECT_EQ(opened.error, TablesError::none) << to_text(opened.error);
+  EXPECT_EQ(number(opened.view.generation), 44U);
+  EXPECT_EQ(check_pattern(opened.view), "");
 }
 
 // Tables fill the segment to 70 %, of all sizes and in random order, with a reader that follows each generation. The
