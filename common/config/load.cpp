@@ -7,6 +7,7 @@
 #include "common/config/load_reviewed.h"
 #include "common/config/read_file.h"
 #include "common/config/sections.h"
+#include "common/config/tables_size.h"
 
 namespace guideway::config {
 namespace {
@@ -35,8 +36,9 @@ Config read_config(const Table& document, const std::string& directory, Review& 
   read_pools(root, pool_names, check_names, directory, config);
   const VipPrefixes vip_prefixes = read_vips(root, pool_names, config);
   read_bgp(root, config.vips, config.bgp);
-  read_control(root, config.control);
+  const Place tables_memory = read_control(root, config.control);
   refuse_shared_addresses(config, vip_prefixes, review);
+  review_tables_size(config, tables_memory, review);
   check_names.warn_unused(review);
   pool_names.warn_unused(review);
   return config;

@@ -26,13 +26,16 @@ std::optional<std::string> socket_directory(const Field& field) {
 
 }  // namespace
 
-void read_control(Section& root, Control& control) {
+Place read_control(Section& root, Control& control) {
+  Place tables_memory;
   root.in("control", [&](Section& section) {
     section.optional("run_dir", control.run_dir, socket_directory);
     section.optional("state_dir", control.state_dir, directory);
     section.optional("socket_group", control.socket_group, text);
     section.optional("tables_memory", control.tables_mib, mebibytes(1, 1024));
+    tables_memory = section.place_of("tables_memory");
   });
+  return tables_memory;
 }
 
 }  // namespace guideway::config

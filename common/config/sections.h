@@ -47,7 +47,8 @@ void read_health_checks(Section& root, Names& names, std::vector<HealthCheck>& c
 void read_pools(Section& root, Names& names, Names& check_names, const std::string& directory, Config& config);
 VipPrefixes read_vips(Section& root, Names& pool_names, Config& config);
 void read_bgp(Section& root, const std::vector<Vip>& vips, Bgp& bgp);
-void read_control(Section& root, Control& control);
+// Returns the place of tables_memory.
+Place read_control(Section& root, Control& control);
 
 // What is sent to an address of a VIP comes back to us: nobody else may have it.
 void refuse_shared_addresses(const Config& config, const VipPrefixes& vips, Review& review);

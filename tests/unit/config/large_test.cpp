@@ -53,5 +53,16 @@ TEST(Large, MorePoolsThanTheTablesTake) {
   EXPECT_EQ(result.diagnostics[0].message, "here are more than 4096 pools in all; let VIPs share them");
 }
 
+TEST(Large, MoreSlotsThanTablesCanHold) {
+  std::string text = installation(1, 600);
+  for (std::size_t at = 0; (at = text.find("= 1021", at)) != std::string::npos;) text.replace(at, 6, "= 1048573");
+  const LoadResult result = load_with_base(text);
+  EXPECT_FALSE(result.config);
+  ASSERT_FALSE(result.diagnostics.empty());
+  EXPECT_EQ(result.diagnostics[0].message,
+            "tables_memory is 64MiB, but these pools, backends and VIPs take up to 1201MiB; no more than 1024MiB is "
+            "possible, so give pools fewer slots");
+}
+
 }  // namespace
 }  // namespace guideway::config

@@ -22,6 +22,8 @@ void PrintTo(const Mistake& mistake, std::ostream* out) {
 // Two backends, so that pools are beyond reproach.
 #define BACKENDS R"(backends = [{ name = "a", address = "10.0.0.1" }, { name = "b", address = "10.0.0.2" }])"
 #define POOL "[pool.web]\n" BACKENDS "\n"
+#define SLOTS(n) POOL "slots = " n "\n"
+#define USED "[vip.v]\naddress = \"192.0.2.1\"\nport = 1\npool = \"web\"\n"
 
 constexpr Mistake kMistakes[] = {
     {"nothing_wrong", "", ""},
@@ -354,6 +356,13 @@ constexpr Mistake kMistakes[] = {
      "2:11 error: run_dir is longer than 92 bytes: its sockets' names would not fit\n"},
     {"tables_memory", "[control]\ntables_memory = \"2GiB\"\n",
      "2:17 error: tables_memory must be between 1MiB and 1024MiB, not 2GiB\n"},
+    {"tables_memory_too_small", "[control]\ntables_memory = \"1MiB\"\n" SLOTS("1048573") USED,
+     "2:17 error: tables_memory is 1MiB, but these pools, backends and VIPs take up to 3MiB; write tables_memory = "
+     "\"3MiB\"\n"},
+    {"tables_memory_without_histories", "[control]\ntables_memory = \"3MiB\"\n" SLOTS("1048573") USED,
+     "2:17 warning: tables_memory is 3MiB, but with the history of slots that have moved the tables take up to 11MiB; "
+     "where it does not fit it is left out, and connections of such slots break; write tables_memory = \"11MiB\"\n"},
+    {"tables_memory_enough", "[control]\ntables_memory = \"11MiB\"\n" SLOTS("1048573") USED, ""},
 };
 
 class EachMistake : public testing::TestWithParam<Mistake> {};
