@@ -86,7 +86,10 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
             stats_.reset();
             next_hops_.set_ports(config_->dataplane.ports, {});
             publisher_.request();
-          }) {}
+          }) {
+  if (const auto conflicts = conflicts_of(*config_, host_facts()); !conflicts.empty())
+    throw std::runtime_error(config_path_ + ": " + conflicts.front());
+}
 
 void ControlPlane::start() {
   for (const std::string& warning : {intents_warning_, eras_warning_, numbers_warning_})
@@ -111,8 +114,9 @@ void ControlPlane::follow_config() {
       backends.push_back({pool.name, backend.address});
       addresses.insert(backend.address);
     }
-  vip_indices_.assign(services, config_->dataplane.vips_max);
-  backend_indices_.assign(backends, config_->dataplane.backends_max);
+  const HostFacts::Capacity capacity = capacity_for(services.size(), backends.size());
+  vip_indices_.assign(services, capacity.vips);
+  backend_indices_.assign(backends, capacity.backends);
   write_numbers();
   publisher_.set_size(std::size_t{config_->control.tables_mib} << 20);
   health_.follow(*config_);
@@ -120,12 +124,21 @@ void ControlPlane::follow_config() {
   publisher_.request();
 }
 
+// What the running data plane counts, unless there is more to be told apart.
+HostFacts::Capacity ControlPlane::capacity_for(std::size_t vips, std::size_t backends) const {
+  HostFacts::Capacity capacity{config_->dataplane.vips_max, config_->dataplane.backends_max};
+  const auto running = running_capacity();
+  if (running && running->vips >= vips) capacity.vips = std::min(capacity.vips, running->vips);
+  if (running && running->backends >= backends) capacity.backends = std::min(capacity.backends, running->backends);
+  return capacity;
+}
+
 ControlPlane::Reload ControlPlane::reload() {
   config::LoadResult loaded = config::load_config(config_path_);
-  if (!loaded.config) {
-    reload_error_ = loaded.first_error();
+  if (Refusal refusal = refusal_of(loaded, config_path_); !refusal.first_error.empty()) {
+    reload_error_ = refusal.first_error;
     log(Level::error, "reload refused, what runs stays: {}", reload_error_);
-    return {false, reload_error_, loaded.report(), {}};
+    return {false, std::move(refusal.first_error), std::move(refusal.report), {}};
   }
   reload_error_.clear();
   config_warnings_ = loaded.warnings();
@@ -140,9 +153,35 @@ ControlPlane::Reload ControlPlane::reload() {
   return {true, {}, {}, std::move(warnings)};
 }
 
+HostFacts ControlPlane::host_facts() const {
+  HostFacts facts{addresses_of_host(), {}, {}};
+  for (const auto& [backend, egress] : next_hops_.egress()) facts.sources.push_back(egress.source);
+  std::ranges::sort(facts.sources);
+  facts.sources.erase(std::unique(facts.sources.begin(), facts.sources.end()), facts.sources.end());
+  facts.capacity = running_capacity();
+  return facts;
+}
+
+std::optional<HostFacts::Capacity> ControlPlane::running_capacity() const {
+  if (!link_.connected()) return std::nullopt;
+  return HostFacts::Capacity{link_.stats().vip_capacity, link_.stats().backend_capacity};
+}
+
+ControlPlane::Refusal ControlPlane::refusal_of(const config::LoadResult& loaded, const std::string& name) const {
+  if (!loaded.config) return {loaded.first_error(), loaded.report()};
+  Refusal refusal;
+  for (const std::string& conflict : conflicts_of(*loaded.config, host_facts())) {
+    const std::string line = name + ": " + conflict;
+    if (refusal.first_error.empty()) refusal.first_error = line;
+    refusal.report += line + "\n";
+  }
+  return refusal;
+}
+
 ControlPlane::Planned ControlPlane::plan(std::string text, const std::string& name) const {
   const config::LoadResult loaded = config::load_config_text(std::move(text), name);
-  if (!loaded.config) return {{}, loaded.first_error(), loaded.report()};
+  if (Refusal refusal = refusal_of(loaded, name); !refusal.first_error.empty())
+    return {{}, std::move(refusal.first_error), std::move(refusal.report)};
   const auto flows = [this](const BackendKey& backend) { return stats_.flows(backend_indices_.at(backend)); };
   Plan plan = make_plan({facts(), desired_, eras_, *loaded.config, flows});
   if (publisher_.writer() == nullptr)
@@ -327,6 +366,7 @@ void ControlPlane::connected() {
   stats_.reset();
   stats_.sample(link_.stats());
   if (!tables_were_offered_) take_or_create_tables();
+  follow_config();
   use_ports_of_dataplane();
   publisher_.publish_now();
   offer_tables();

@@ -23,6 +23,7 @@
 #include "controlplane/eras.h"
 #include "controlplane/fail_open.h"
 #include "controlplane/health/health_checker.h"
+#include "controlplane/host_conflicts.h"
 #include "controlplane/intents.h"
 #include "controlplane/live_tables.h"
 #include "controlplane/plan.h"
@@ -37,8 +38,8 @@ class ControlPlane {
  public:
   using WallTime = std::chrono::system_clock::time_point;
 
-  // REQUIRES: loaded.config. Throws std::system_error with a sentence when the state directory or the kernel's routes
-  // cannot be read.
+  // REQUIRES: loaded.config. Throws a sentence: std::system_error when the state directory or the kernel's routes
+  // cannot be read, std::runtime_error when a VIP has an address of this host.
   ControlPlane(EventLoop& loop, std::string config_path, config::LoadResult loaded);
   void start();
 
@@ -94,6 +95,14 @@ class ControlPlane {
   std::string not_in_force() const;
 
  private:
+  struct Refusal {
+    std::string first_error;  // empty: there is none
+    std::string report;
+  };
+  Refusal refusal_of(const config::LoadResult& loaded, const std::string& name) const;
+  HostFacts host_facts() const;
+  std::optional<HostFacts::Capacity> running_capacity() const;
+  HostFacts::Capacity capacity_for(std::size_t vips, std::size_t backends) const;
   void follow_config();
   Facts facts() const;
   DesiredTables decide_now();

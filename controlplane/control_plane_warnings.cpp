@@ -71,6 +71,7 @@ std::vector<std::string> ControlPlane::warnings() const {
                                      numbers_unwritten_, health_.trouble()})
     if (!warning.empty()) warnings.push_back(warning);
   for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
+  for (const std::string& conflict : conflicts_of(*config_, host_facts())) warnings.push_back(conflict);
   add_dataplane_warnings(warnings);
   if (const std::string why = not_in_force(); !why.empty())
     warnings.push_back("the last change is not in force yet: " + why);

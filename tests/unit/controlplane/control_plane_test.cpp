@@ -647,6 +647,58 @@ TEST_F(ControlPlaneTest, TablesMemoryTakesEffectByReloadAndByRestart) {
   EXPECT_EQ(size_after("4MiB", [&] { start(); }), 4);
 }
 
+std::string vip(const std::string& name, const std::string& address) {
+  return "[vip." + name + "]\naddress = \"" + address + "\"\nport = 80\npool = \"web\"\n";
+}
+
+TEST_F(ControlPlaneTest, RefusesMoreThanTheRunningDataPlaneCounts) {
+  ASSERT_TRUE(wait([&] { return control_plane_->dataplane().connected(); }));
+  std::string vips;
+  for (int i = 1; i <= 63; i++) vips += vip("v" + std::to_string(i), "203.0.114." + std::to_string(i));
+  write_config(vips);
+  ask(Method::post, "/api/v1/reload");
+  for (const auto& [service, number] : control_plane_->vip_indices().all()) EXPECT_LT(number, 64U);
+  write_config(vips + vip("v64", "203.0.114.64"));
+  const std::string why =
+      config_path() +
+      ": here are 65 VIPs, but the running data plane counts no more than 64: it takes [dataplane] vips_max at its "
+      "start; restart guideway-dataplane with this file, then reload";
+  EXPECT_EQ(ask(Method::post, "/api/v1/reload", "", 422)["error"], why);
+  std::ifstream file(config_path());
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_EQ(ask(Method::post, "/api/v1/plan", json{{"file", config_path()}, {"text", text}}.dump(), 422)["error"], why);
+}
+
+TEST_F(ControlPlaneTest, RefusesVipsThatCutTheHostOff) {
+  ASSERT_TRUE(state_becomes(0, "up"));
+  const struct {
+    const char* address;
+    const char* what;  // nullptr: taken
+  } kCases[] = {
+      {"10.77.0.1", "10.77.0.1, which this host has on gwt0"},
+      {"10.99.0.0/24", "10.99.0.1, which this host has on gwt2"},
+      {"fd77::1", "fd77::1, which this host has on gwt0"},
+      {"203.0.113.77", nullptr},  // on loopback
+  };
+  NetworkLab::here("ip addr add 203.0.113.77/32 dev lo");
+  for (const auto& [address, what] : kCases) {
+    write_config(vip("bad", address));
+    const json answer = ask(Method::post, "/api/v1/reload", "", what == nullptr ? 200 : 422);
+    if (what == nullptr) continue;
+    const std::string why = config_path() + ": VIP bad has " + what +
+                            ": packets for this host would go to backends, and it would be cut off; give the VIP "
+                            "another address";
+    EXPECT_EQ(answer["error"], why);
+    EXPECT_EQ(answer["report"], why + "\n");
+    EXPECT_THROW(ControlPlane(loop_, config_path(), config::load_config(config_path())), std::runtime_error);
+  }
+  const auto warnings = [&] { return ask(Method::get, "/api/v1/status")["warnings"].dump(); };
+  EXPECT_EQ(warnings().find("VIP bad"), std::string::npos);
+  NetworkLab::here("ip addr add 203.0.113.77/32 dev gwt2");
+  EXPECT_NE(warnings().find("VIP bad has 203.0.113.77, which this host has on gwt2"), std::string::npos);
+  NetworkLab::here("ip addr del 203.0.113.77/32 dev gwt2 && ip addr del 203.0.113.77/32 dev lo");
+}
+
 TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   ASSERT_TRUE(state_becomes(0, "up"));
   write_config("[bgp]\nnonsense = 1\n");
