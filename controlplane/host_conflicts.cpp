@@ -26,6 +26,11 @@ std::optional<IpAddress> address_of(const sockaddr* address) {
   return v6;
 }
 
+// Loopback and dummy interfaces: no packet leaves by them, and operators put the addresses of services there.
+bool leads_nowhere(unsigned flags) {
+  return (flags & IFF_LOOPBACK) != 0 || (flags & (IFF_NOARP | IFF_POINTOPOINT)) == IFF_NOARP;
+}
+
 // The first VIP of each prefix, by prefix.
 std::map<IpPrefix, const config::Vip*> by_prefix(const config::Config& config) {
   std::map<IpPrefix, const config::Vip*> vips;
@@ -67,7 +72,7 @@ std::vector<HostFacts::Address> addresses_of_host() {
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(first, freeifaddrs);
   std::vector<HostFacts::Address> addresses;
   for (const ifaddrs* each = first; each != nullptr; each = each->ifa_next)
-    if (const auto address = address_of(each->ifa_addr); address && (each->ifa_flags & IFF_LOOPBACK) == 0)
+    if (const auto address = address_of(each->ifa_addr); address && !leads_nowhere(each->ifa_flags))
       addresses.push_back({*address, each->ifa_name});
   return addresses;
 }

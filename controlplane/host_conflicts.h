@@ -21,7 +21,7 @@ struct HostFacts {
   struct Capacity {  // elements of the stats region
     std::uint32_t vips = 0, backends = 0;
   };
-  std::vector<Address> addresses;    // of all interfaces but loopback
+  std::vector<Address> addresses;    // of all interfaces but loopback and dummy ones
   std::vector<IpAddress> sources;    // of outer headers, as the kernel chose them
   std::optional<Capacity> capacity;  // none: no data plane is connected
 };
