@@ -71,20 +71,20 @@ constexpr IpPrefix v4_prefix(std::uint32_t address, std::uint8_t bits) {
 // Where no host on a network can be; the first that fits counts.
 struct NotUnicast {
   IpPrefix prefix;
+  bool is_local;  // a host has it all the same, for itself or its neighbours
   const char* why;
-  bool is_local = false;  // a host has it all the same, for itself or its neighbours
 };
 constexpr NotUnicast kNotUnicast[] = {
-    {v4_prefix(0xffffffff, 32), "is the broadcast address"},
-    {v4_prefix(0, 8), "is in 0.0.0.0/8, which names no host"},
-    {v4_prefix(0x7f000000, 8), "is a loopback address", true},
-    {v4_prefix(0xa9fe0000, 16), "is a link-local address", true},
-    {v4_prefix(0xe0000000, 4), "is a multicast address"},
-    {v4_prefix(0xf0000000, 4), "is in 240.0.0.0/4, which is reserved"},
-    {{{}, 128}, "is the unspecified address"},
-    {{{{0xff}}, 8}, "is a multicast address"},
-    {{{{0xfe, 0x80}}, 10}, "is a link-local address", true},
-    {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128}, "is the loopback address", true},
+    {v4_prefix(0xffffffff, 32), false, "is the broadcast address"},
+    {v4_prefix(0, 8), false, "is in 0.0.0.0/8, which names no host"},
+    {v4_prefix(0x7f000000, 8), true, "is a loopback address"},
+    {v4_prefix(0xa9fe0000, 16), true, "is a link-local address"},
+    {v4_prefix(0xe0000000, 4), false, "is a multicast address"},
+    {v4_prefix(0xf0000000, 4), false, "is in 240.0.0.0/4, which is reserved"},
+    {{{}, 128}, false, "is the unspecified address"},
+    {{{{0xff}}, 8}, false, "is a multicast address"},
+    {{{{0xfe, 0x80}}, 10}, true, "is a link-local address"},
+    {{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}, 128}, true, "is the loopback address"},
 };
 
 // The first of them that the prefix has a part in; nullptr if a host on a network can have every address of it.
