@@ -17,8 +17,6 @@ constexpr std::uint16_t fold(std::uint64_t sum) {
   return static_cast<std::uint16_t>(sum);
 }
 
-__extension__ using Uint128 = unsigned __int128;
-
 // Unfolded; less than 2^35.
 inline std::uint64_t ones_sum(const std::uint8_t* bytes, std::uint32_t count) {
   Uint128 sums[2]{};  // two, so that one addition does not wait for the other

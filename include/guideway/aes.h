@@ -1,7 +1,7 @@
 // AES-128 (FIPS 197): the rounds, the key schedules, and the block cipher in both directions.
 //
 // Each cipher exists twice, equal bit by bit and tested against each other: AES instructions, and a portable twin that
-// is also the oracle. encrypt() and decrypt() take what the build has.
+// is also the oracle. encrypt() and decrypt() take what the build has, and blocks as numbers.
 // Thread-safety: pure functions.
 #pragma once
 
@@ -9,6 +9,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "guideway/byte_order.h"
 
 #if defined(__AES__)
 #include <immintrin.h>
@@ -21,6 +23,15 @@ using Block16 = std::array<std::uint8_t, 16>;
 namespace aes {
 
 inline constexpr std::size_t kRounds = 10;
+
+// A block as a number, whose lowest byte comes first: what is put together byte by byte in memory cannot be read as a
+// whole at once.
+constexpr Uint128 to_number(const Block16& block) {
+  return std::bit_cast<Uint128>(block);
+}
+constexpr Block16 to_block(Uint128 number) {
+  return std::bit_cast<Block16>(number);
+}
 
 // Round keys in the order in which a cipher uses them: encryption_keys() for encrypt(), decryption_keys() for
 // decrypt().
@@ -152,34 +163,40 @@ constexpr Block16 decrypt_portable(const RoundKeys& keys, const Block16& block) 
 inline __m128i to_register(const Block16& block) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.data()));
 }
-inline Block16 from_register(__m128i value) {
-  return std::bit_cast<Block16>(value);
+// Of a block that has just been put together from numbers: loaded as one, it would wait until both have reached the
+// cache.
+inline __m128i to_register(std::uint64_t low, std::uint64_t high) {
+  asm("" : "+r"(low), "+r"(high));  // or g++ 12 sees that they were one, and does load them as one
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+inline __m128i to_register(Uint128 block) {
+  return to_register(static_cast<std::uint64_t>(block), static_cast<std::uint64_t>(block >> 64));
 }
 
-inline Block16 encrypt_aesni(const RoundKeys& keys, const Block16& block) {
+inline Uint128 encrypt_aesni(const RoundKeys& keys, Uint128 block) {
   __m128i x = _mm_xor_si128(to_register(block), to_register(keys.round[0]));
   for (std::size_t r = 1; r < kRounds; r++) x = _mm_aesenc_si128(x, to_register(keys.round[r]));
-  return from_register(_mm_aesenclast_si128(x, to_register(keys.round[kRounds])));
+  return std::bit_cast<Uint128>(_mm_aesenclast_si128(x, to_register(keys.round[kRounds])));
 }
-inline Block16 decrypt_aesni(const RoundKeys& keys, const Block16& block) {
+inline Uint128 decrypt_aesni(const RoundKeys& keys, Uint128 block) {
   __m128i x = _mm_xor_si128(to_register(block), to_register(keys.round[0]));
   for (std::size_t r = 1; r < kRounds; r++) x = _mm_aesdec_si128(x, to_register(keys.round[r]));
-  return from_register(_mm_aesdeclast_si128(x, to_register(keys.round[kRounds])));
+  return std::bit_cast<Uint128>(_mm_aesdeclast_si128(x, to_register(keys.round[kRounds])));
 }
 #endif
 
-inline Block16 encrypt(const RoundKeys& keys, const Block16& block) {
+inline Uint128 encrypt(const RoundKeys& keys, Uint128 block) {
 #if defined(__AES__)
   return encrypt_aesni(keys, block);
 #else
-  return encrypt_portable(keys, block);
+  return to_number(encrypt_portable(keys, to_block(block)));
 #endif
 }
-inline Block16 decrypt(const RoundKeys& keys, const Block16& block) {
+inline Uint128 decrypt(const RoundKeys& keys, Uint128 block) {
 #if defined(__AES__)
   return decrypt_aesni(keys, block);
 #else
-  return decrypt_portable(keys, block);
+  return to_number(decrypt_portable(keys, to_block(block)));
 #endif
 }
 

@@ -16,6 +16,8 @@
 
 namespace guideway {
 
+__extension__ using Uint128 = unsigned __int128;
+
 static_assert(std::endian::native == std::endian::little, "Guideway is written for little-endian hosts (x86-64)");
 
 constexpr std::uint8_t byte_swap(std::uint8_t v) {

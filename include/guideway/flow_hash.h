@@ -80,16 +80,10 @@ inline std::uint64_t flow_hash_aesni(const FlowHashKeys& keys, const std::array<
   const auto key = [&](std::size_t r) {
     return _mm_load_si128(reinterpret_cast<const __m128i*>(keys.round[r].data()));
   };
-  // A block has just been put together from its fields: loaded as one, it would wait until they have reached the cache.
-  const auto from_halves = [](const Block16& block) {
-    auto [low, high] = std::bit_cast<std::array<std::int64_t, 2>>(block);
-    asm("" : "+r"(low), "+r"(high));  // or g++ 12 sees that they were one, and does load them as one
-    return _mm_set_epi64x(high, low);
-  };
   __m128i x = _mm_setzero_si128();
 #pragma GCC unroll 3
   for (const Block16& block : blocks) {
-    x = _mm_xor_si128(x, _mm_xor_si128(from_halves(block), key(0)));
+    x = _mm_xor_si128(x, _mm_xor_si128(aes::to_register(aes::to_number(block)), key(0)));
     for (std::size_t r = 1; r < keys.round.size(); r++) x = _mm_aesenc_si128(x, key(r));
   }
   return static_cast<std::uint64_t>(_mm_cvtsi128_si64(x));

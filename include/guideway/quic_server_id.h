@@ -6,8 +6,8 @@
 // Thread-safety: pure functions. REQUIRES of all of them: shapes that are_sound().
 #pragma once
 
-#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <span>
 
@@ -22,85 +22,67 @@ inline constexpr std::uint32_t kKatranConnectionIdBytesMin = 8;
 
 namespace detail {
 
-// Which bytes of a block belong to one half of what the four passes encrypt. An odd length puts the byte in the middle
-// into both halves: its upper four bits into the left, its lower four into the right one.
+constexpr Uint128 lower_bytes(std::uint32_t count) {
+  return (Uint128{1} << 8 * count) - 1;
+}
+
+// One half of what the four passes encrypt. An odd length puts the byte in the middle into both halves: its upper four
+// bits into the left, its lower four into the right one.
 struct QuicHalf {
   std::uint32_t at;  // of its first byte in the body
-  Block16 mask{};
+  Uint128 mask;      // its bits
 
   static constexpr QuicHalf left(std::uint32_t body_bytes) {
-    QuicHalf half{0, mask_of(body_bytes)};
-    if (body_bytes % 2 != 0) half.mask[body_bytes / 2] = 0xf0;
-    return half;
+    const Uint128 upper_bits = body_bytes % 2 != 0 ? Uint128{0xf0} << 8 * (body_bytes / 2) : 0;
+    return {0, lower_bytes(body_bytes / 2) | upper_bits};
   }
   static constexpr QuicHalf right(std::uint32_t body_bytes) {
-    QuicHalf half{body_bytes / 2, mask_of(body_bytes)};
-    if (body_bytes % 2 != 0) half.mask[0] = 0x0f;
-    return half;
-  }
-
- private:
-  static constexpr Block16 mask_of(std::uint32_t body_bytes) {
-    Block16 mask{};
-    std::fill_n(mask.begin(), (body_bytes + 1) / 2, std::uint8_t{0xff});
-    return mask;
+    const Uint128 not_its_own = body_bytes % 2 != 0 ? 0xf0 : 0;
+    return {body_bytes / 2, lower_bytes((body_bytes + 1) / 2) & ~not_its_own};
   }
 };
 
-using QuicBody = std::array<std::uint8_t, 32>;  // 19 bytes of server ID and nonce; a half may be read as a block
-
-inline Block16 masked(const Block16& block, const Block16& mask) {
-  Block16 out{};
-  for (std::size_t i = 0; i < out.size(); i++) out[i] = static_cast<std::uint8_t>(block[i] & mask[i]);
-  return out;
-}
-
-// Undoes pass `pass`, which mixed `other` into `half`.
-inline void undo_pass(const aes::RoundKeys& keys, std::uint32_t body_bytes, std::uint8_t pass, const Block16& other,
-                      const QuicHalf& half, Block16& value) {
-  Block16 expanded = other;
-  expanded[14] = static_cast<std::uint8_t>(body_bytes);
-  expanded[15] = pass;
-  value = aes::exclusive_or(value, masked(aes::encrypt(keys, expanded), half.mask));
+// Undoes pass `pass`, which mixed `other` into `half`, whose value is `value`.
+inline Uint128 undo_pass(const aes::RoundKeys& keys, std::uint32_t body_bytes, std::uint32_t pass, Uint128 other,
+                         const QuicHalf& half, Uint128 value) {
+  const Uint128 expanded = other | Uint128{pass << 8 | body_bytes} << 112;
+  return value ^ (aes::encrypt(keys, expanded) & half.mask);
 }
 
 // Section 5.5.2: a Feistel network of four rounds backwards. The first round is needed only for a server ID that
 // reaches into the right half.
-inline QuicBody decrypt_four_pass(const aes::RoundKeys& keys, QuicShape shape, const QuicBody& body) {
+inline Uint128 decrypt_four_pass(const aes::RoundKeys& keys, QuicShape shape, const std::uint8_t* body) {
   const std::uint32_t bytes = shape.body_bytes();
   const QuicHalf left_half = QuicHalf::left(bytes);
   const QuicHalf right_half = QuicHalf::right(bytes);
-  Block16 left = masked(load<Block16>(body.data()), left_half.mask);
-  Block16 right = masked(load<Block16>(body.data() + right_half.at), right_half.mask);
-  undo_pass(keys, bytes, 4, right, left_half, left);
-  undo_pass(keys, bytes, 3, left, right_half, right);
-  undo_pass(keys, bytes, 2, right, left_half, left);
-  if (2U * shape.server_id_bytes > bytes) undo_pass(keys, bytes, 1, left, right_half, right);
-  QuicBody plain{};
-  store(plain.data(), left);
-  for (std::size_t i = 0; i < right.size(); i++)
-    plain[right_half.at + i] = static_cast<std::uint8_t>(plain[right_half.at + i] | right[i]);
-  return plain;
+  Uint128 left = load<Uint128>(body) & left_half.mask;
+  Uint128 right = load<Uint128>(body + right_half.at) & right_half.mask;
+  left = undo_pass(keys, bytes, 4, right, left_half, left);
+  right = undo_pass(keys, bytes, 3, left, right_half, right);
+  left = undo_pass(keys, bytes, 2, right, left_half, left);
+  if (2U * shape.server_id_bytes > bytes) right = undo_pass(keys, bytes, 1, left, right_half, right);
+  return left | right << 8 * right_half.at;
 }
 
-inline QuicBody decrypt_body(const aes::RoundKeys& keys, QuicShape shape, const QuicBody& body) {
+// Server ID and nonce, as far as a server ID can reach. Reads kQuicBodyReadBytes.
+inline constexpr std::size_t kQuicBodyReadBytes = kQuicBodyBytesMax / 2 + sizeof(Uint128);
+inline Uint128 decrypt_body(const aes::RoundKeys& keys, QuicShape shape, const std::uint8_t* body) {
   if (shape.kind == QuicLayoutKind::four_pass) return decrypt_four_pass(keys, shape, body);
-  if (shape.kind == QuicLayoutKind::plain) return body;
-  QuicBody plain{};
-  store(plain.data(), aes::decrypt(keys, load<Block16>(body.data())));
-  return plain;
+  if (shape.kind == QuicLayoutKind::plain) return load<Uint128>(body);
+  return aes::decrypt(keys, load<Uint128>(body));
 }
 
 inline QuicServerId quic_lb_server_id_in(const aes::RoundKeys& keys, QuicShape shape,
                                          std::span<const std::uint8_t> connection_id) {
   if (connection_id.size() < 1 + shape.body_bytes()) return {};
-  QuicBody body{};
-  std::memcpy(body.data(), connection_id.data() + 1, shape.body_bytes());
-  const QuicBody plain = decrypt_body(keys, shape, body);
-  QuicServerId id;
-  id.size_bytes = shape.server_id_bytes;
-  std::memcpy(id.bytes.data(), plain.data(), shape.server_id_bytes);
-  return id;
+  const std::uint8_t* body = connection_id.data() + 1;
+  std::array<std::uint8_t, kQuicBodyReadBytes> padded{};
+  if (connection_id.size() < 1 + kQuicBodyReadBytes) {  // what follows may not be ours to read
+    std::memcpy(padded.data(), body, connection_id.size() - 1);
+    body = padded.data();
+  }
+  const Uint128 id = decrypt_body(keys, shape, body) & lower_bytes(shape.server_id_bytes);
+  return std::bit_cast<QuicServerId>(id | Uint128{shape.server_id_bytes} << 8 * kQuicServerIdBytesMax);
 }
 
 inline QuicServerId katran_server_id_in(QuicLayoutKind kind, std::span<const std::uint8_t> connection_id) {

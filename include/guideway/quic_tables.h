@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "guideway/aes.h"
+#include "guideway/byte_order.h"
 #include "guideway/units.h"
 
 namespace guideway {
@@ -79,6 +80,10 @@ struct QuicServerId {
   std::array<std::uint8_t, kQuicServerIdBytesMax> bytes{};  // zeros behind
   std::uint8_t size_bytes = 0;                              // 0: none
   friend constexpr auto operator<=>(const QuicServerId&, const QuicServerId&) = default;
+  // As numbers: compared byte by byte, g++ 12 calls memcmp().
+  friend constexpr bool operator==(const QuicServerId& a, const QuicServerId& b) {
+    return std::bit_cast<Uint128>(a) == std::bit_cast<Uint128>(b);
+  }
 };
 static_assert(sizeof(QuicServerId) == 16 && alignof(QuicServerId) == 1);
 
