@@ -49,7 +49,7 @@ class Mover {
     const std::uint64_t home = (bits & kFlowIsGuest) != 0 ? at ^ 1 : at;
     const std::uint64_t hash = std::uint64_t{bucket.tag_high[i]} << 32 | std::uint64_t{bucket.tag_low[i]} << 16 |
                                (home & (kBucketsPerWorkerMin - 1));
-    const Seconds silent{static_cast<std::uint16_t>(clock_before_.count() - bucket.seen_s[i])};
+    const Seconds silent{flow_silent_s(bucket.seen_s[i], clock_before_.count())};
     if (to_.take_over(hash, bucket.backend[i], state, silent, now_)) moved_++;
   }
 

@@ -16,16 +16,11 @@ bool has_tags(FlowBucket& bucket, std::uint32_t at, std::uint64_t hash) {
   return read_whole(bucket.tag_high[at]) == flow_tag_high(hash) && read_whole(bucket.tag_low[at]) == flow_tag_low(hash);
 }
 
-// Its worker's clock may be ahead of ours by the moment between two readings.
-std::uint16_t silent_since(std::uint16_t seen_s, Seconds now) {
-  const auto silent = static_cast<std::int16_t>(now.count() - seen_s);
-  return static_cast<std::uint16_t>(std::max<std::int16_t>(silent, 0));
-}
-
 std::optional<PeerFlows::Flow> read_flow(FlowBucket& bucket, std::uint32_t at, std::uint64_t hash, Seconds now) {
   const FlowState state = state_in(read_whole(bucket.states), at);
   if (state == FlowState::free || !has_tags(bucket, at, hash)) return {};
-  const PeerFlows::Flow flow{read_whole(bucket.backend[at]), state, silent_since(read_whole(bucket.seen_s[at]), now)};
+  const PeerFlows::Flow flow{read_whole(bucket.backend[at]), state,
+                             flow_silent_s(read_whole(bucket.seen_s[at]), now.count())};
   if (!has_tags(bucket, at, hash) || state_in(read_whole(bucket.states), at) == FlowState::free) return {};
   return flow;
 }

@@ -62,11 +62,18 @@ constexpr bool has_guests_elsewhere(std::uint32_t states) {
   return states >= kOneGuest;
 }
 
+// For how long a flow has been silent by a reader's clock. Its worker's may be ahead of that, by the moment between two
+// readings or since the main core wrote `clock_s` last. REQUIRES: less than half of what 16 bits of seconds can say.
+constexpr std::uint16_t flow_silent_s(std::uint16_t seen_s, std::uint32_t reader_clock_s) {
+  const auto silent = static_cast<std::int16_t>(reader_clock_s - seen_s);
+  return static_cast<std::uint16_t>(silent > 0 ? silent : 0);
+}
+
 struct FlowsHeader {
   SegmentHeader segment;
   std::uint32_t worker_count;
   std::uint32_t buckets_per_worker;    // a power of two, kBucketsPerWorkerMin or more
-  std::atomic<std::uint32_t> clock_s;  // what time it is for `seen_s`; written by the main core
+  std::atomic<std::uint32_t> clock_s;  // what time it is for `seen_s`; written by the main core now and then
   std::uint32_t reserved;
   std::array<std::uint64_t, 6> spare;
 };

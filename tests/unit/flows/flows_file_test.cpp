@@ -55,6 +55,21 @@ TEST_F(FlowsFileTest, GivesEachWorkerItsFlowsBack) {
   EXPECT_FALSE(of_one.find(kFlow, now + timeouts.established - Seconds{99}));
 }
 
+// The main core writes the clock between other things, and is killed like everybody else: a worker's second may be a
+// later one.
+TEST_F(FlowsFileTest, KeepsFlowsThatWereSeenAfterTheClockWasWrittenLast) {
+  {
+    FlowsFile before = open(1, Seconds{1000});
+    ASSERT_TRUE(table(before, 0).insert(kFlow, 42, FlowState::established, Seconds{1003}));
+  }
+  const Seconds now{5};
+  FlowsFile after = open(1, now);
+  EXPECT_EQ(after.taken_over(), 1U);
+  FlowTable flows = table(after, 0);
+  EXPECT_TRUE(flows.find(kFlow, now + timeouts.established));
+  EXPECT_FALSE(flows.find(kFlow, now + timeouts.established + Seconds{1}));
+}
+
 TEST_F(FlowsFileTest, GivesEveryWorkerAllFlowsWhenTheirNumberChanges) {
   {
     FlowsFile before = open(2, Seconds{1000});
