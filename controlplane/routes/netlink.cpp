@@ -208,14 +208,20 @@ int Netlink::fd() const {
   return mnl_socket_get_fd(events_);
 }
 
+// Reads to the end also when some were lost: what still lies there is older than any dump() from here on, and until it
+// is read the kernel adds nothing to it, and says so no second time.
 std::optional<std::vector<KernelEvent>> Netlink::read_events() {
   std::vector<KernelEvent> events;
+  bool some_lost = false;
   alignas(nlmsghdr) std::array<char, kBufferBytes> buffer;
   for (;;) {
     const ssize_t received = recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (received < 0 && errno == EINTR) continue;
-    if (received < 0 && errno == ENOBUFS) return std::nullopt;
-    if (received <= 0) return events;
+    if (received < 0 && errno == ENOBUFS) {
+      some_lost = true;
+      continue;
+    }
+    if (received <= 0) return some_lost ? std::nullopt : std::optional(std::move(events));
     int left = static_cast<int>(received);
     const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
     for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))

@@ -132,5 +132,38 @@ TEST_F(NextHopsTest, AFixedNextHopNeedsNoKernel) {
   EXPECT_EQ(next_hops_.trouble(kOnLink6), "port p has no source_addresses of its family");
 }
 
+class NetlinkTest : public testing::Test {
+ protected:
+  void TearDown() override { NetworkLab::here("ip neigh flush dev gwt0 nud permanent"); }
+
+  // Twenty times another one, far more news than the smallest buffer takes.
+  static void change_neighbour() {
+    NetworkLab::here("for i in $(seq 20); do ip neigh replace 10.77.0.50 lladdr 02:00:00:00:00:$i dev gwt0; done");
+  }
+  static std::vector<std::string> macs(const std::vector<KernelEvent>& events) {
+    std::vector<std::string> macs;
+    for (const KernelEvent& event : events)
+      if (const auto* neighbour = std::get_if<Neighbour>(&event);
+          neighbour != nullptr && neighbour->key.address == *parse_ip("10.77.0.50"))
+        macs.push_back(to_text(neighbour->mac));
+    return macs;
+  }
+
+  Netlink netlink_;
+};
+
+// The kernel keeps what came before the loss, and adds nothing to it before it was read.
+TEST_F(NetlinkTest, LeavesNothingOldBehindWhenNewsWereLost) {
+  const int smallest = 1;
+  ASSERT_EQ(setsockopt(netlink_.fd(), SOL_SOCKET, SO_RCVBUF, &smallest, sizeof smallest), 0);
+  change_neighbour();
+  ASSERT_FALSE(netlink_.read_events());
+  EXPECT_EQ(macs(netlink_.dump()), std::vector<std::string>{"02:00:00:00:00:20"});
+  NetworkLab::here("ip neigh replace 10.77.0.50 lladdr 02:00:00:00:00:99 dev gwt0");
+  const auto events = netlink_.read_events();
+  ASSERT_TRUE(events);
+  EXPECT_EQ(macs(*events), std::vector<std::string>{"02:00:00:00:00:99"});
+}
+
 }  // namespace
 }  // namespace guideway::controlplane
