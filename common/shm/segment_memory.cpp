@@ -52,13 +52,20 @@ Descriptor create_sealed_memory(const std::string& name, std::size_t size_bytes)
   Descriptor fd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) throw_errno("cannot create shared memory '" + name + "'");
   const std::size_t size = round_up_to_page(size_bytes);
-  // Reserved now: a machine that is short of memory says so here, not by a fault in a worker.
-  if (const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(size)); error != 0)
+  if (const int error = reserve(fd, size); error != 0)
     throw std::system_error(error, std::generic_category(),
                             "cannot reserve " + std::to_string(size) + " bytes of shared memory for '" + name + "'");
   if (fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) throw_errno("cannot restrict shared memory '" + name + "' to its user");
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) throw_errno("cannot seal shared memory '" + name + "'");
   return fd;
+}
+
+int reserve(const Descriptor& fd, std::size_t size_bytes) {
+  for (;;) {
+    // The memory file system of Linux 6.1 gives up at any signal, and undoes what it has done.
+    const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(size_bytes));
+    if (error != EINTR) return error;
+  }
 }
 
 Descriptor reopen(const Descriptor& fd, Access access) {

@@ -41,6 +41,10 @@ class Mapping {
 // Throws std::system_error.
 Descriptor create_sealed_memory(const std::string& name, std::size_t size_bytes);
 
+// Makes a file on a memory file system so large, with all of its pages: a machine that is short of memory says so here,
+// not by a fault in a worker. Returns 0 or an errno.
+int reserve(const Descriptor& fd, std::size_t size_bytes);
+
 // A second descriptor of the same memory with other access (through /proc/self/fd). Throws std::system_error, for
 // example EACCES when the memory belongs to another user.
 Descriptor reopen(const Descriptor& fd, Access access);

@@ -20,11 +20,10 @@ std::uint32_t buckets_for(std::uint32_t flows_max) {
   return std::clamp(std::bit_ceil(flows_max / kFlowsPerBucketAim), kBucketsPerWorkerMin, kBucketsPerWorkerMax);
 }
 
-// All of it is there beforehand: a worker must not find the memory file system full.
 Descriptor create_file(const std::string& path, std::uint64_t size_bytes) {
   Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.valid()) fail(errno, "creating " + path);
-  if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(size_bytes)); error != 0)
+  if (const int error = shm::reserve(file, size_bytes); error != 0)
     fail(error, "making " + path + " " + std::to_string(size_bytes) +
                     " bytes large; make room there, or lower [flows] max_per_worker");
   return file;

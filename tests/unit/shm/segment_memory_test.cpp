@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "common/shm/unit_allocator.h"
 #include "tests/shm/pattern.h"
@@ -38,6 +41,20 @@ TEST(SegmentMemory, AReadOnlyDescriptorDoesNotWrite) {
   ASSERT_TRUE(reader.valid() && writer.valid());
   writer.bytes()[7] = std::byte{42};
   EXPECT_EQ(reader.bytes()[7], std::byte{42});
+}
+
+// SIGHUP reloads, and a reload may make a segment.
+TEST(SegmentMemory, IsReservedThoughSignalsCome) {
+  struct sigaction noted {};
+  noted.sa_handler = [](int) {};
+  struct sigaction before {};
+  ASSERT_EQ(sigaction(SIGALRM, &noted, &before), 0);
+  for (int ms = 1; ms <= 5; ms++) {
+    const itimerval once{{}, {0, 1000 * ms}};
+    ASSERT_EQ(setitimer(ITIMER_REAL, &once, nullptr), 0);
+    EXPECT_NO_THROW(create_sealed_memory("test", 64 << 20)) << ms << " ms";
+  }
+  ASSERT_EQ(sigaction(SIGALRM, &before, nullptr), 0);
 }
 
 TEST(SegmentMemory, DescriptorsMoveAndClose) {
