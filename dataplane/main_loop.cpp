@@ -108,8 +108,8 @@ void MainLoop::adopt() {
 void MainLoop::announce(SteadyTime now, bool alive) {
   const TablesView* view = parts_.gatekeeper.active();
   const bool follow = parts_.workers.started() && parts_.gatekeeper.all_workers_follow();
-  if (view != nullptr && follow) steering_.update(*view);
-  announcer_.update(view, follow, alive && parts_.workers.started());
+  const bool served = view != nullptr && follow && steering_.update(*view, now);
+  announcer_.update(view, served, alive && parts_.workers.started());
   announcer_.run(now);
 
   StatsHeader& stats = parts_.stats.header();

@@ -41,8 +41,9 @@ class Announcer {
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
-  // What the main core sees: the view in force, whether every worker follows it, whether every worker's heartbeat is
-  // fresh and a port is up. Costs a few comparisons if nothing changed. What has to be said is said by the next run().
+  // What the main core sees: the view in force, whether every worker follows it and gets its packets, whether every
+  // worker's heartbeat is fresh and a port is up. Costs a few comparisons if nothing changed. What has to be said is
+  // said by the next run().
   void update(const TablesView* view, bool workers_follow, bool alive);
 
   // Socket and timers; called every millisecond, or when fd() has one of events() and at least every 100 ms.
