@@ -163,7 +163,7 @@ ImageObjectPtr make_backends(const DesiredPool& pool) {
 
 // ---- Pools ---------------------------------------------------------------------------------------------------------
 
-// Old connections may go there.
+// As can_take() will say of its record.
 bool can_take(const DesiredBackend& backend) {
   return backend.alive && backend.egress.has_value();
 }

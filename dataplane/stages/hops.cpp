@@ -12,9 +12,8 @@ class Hops {
   explicit Hops(const BackendRecord& first) : first_(first) {}
 
   void add(const BackendRecord* backend) {
-    constexpr std::uint8_t kBoth = kBackendReachable | kBackendAlive;
-    if (backend == nullptr || backend == &first_ || count_ == hops_max(first_.outer_family) ||
-        (backend->flags & kBoth) != kBoth || backend->outer_family != first_.outer_family)
+    if (!can_take(backend) || backend == &first_ || count_ == hops_max(first_.outer_family) ||
+        backend->outer_family != first_.outer_family)
       return;
     for (std::size_t i = 0; i < count_; i++)
       if (addresses_[i] == backend->address) return;

@@ -52,11 +52,6 @@ FlowState state_at_first(Sign sign) {
   return state_after(sign, FlowState::established);
 }
 
-bool can_take(const BackendRecord* backend) {
-  constexpr std::uint8_t kBoth = kBackendReachable | kBackendAlive;
-  return backend != nullptr && (backend->flags & kBoth) == kBoth;
-}
-
 // Nobody knows the flow, so it is older than anything that is remembered of its slot: it began at the oldest owner.
 const BackendRecord* oldest_owner(const SlotChoice& choice) {
   const PastOwners* past = choice.unsettled ? past_owners(*choice.pool, choice.slot) : nullptr;

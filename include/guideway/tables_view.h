@@ -238,6 +238,11 @@ inline const PastOwners* past_owners(const PoolView& pool, Slot slot) {
 inline const BackendRecord* backend_record(const PoolView& pool, BackendId backend) {
   return index(backend) < pool.backend_count ? &pool.backends[index(backend)] : nullptr;
 }
+// Whether the connections that it has may go on there: it is alive and reachable. nullptr: there is no backend.
+inline bool can_take(const BackendRecord* backend) {
+  constexpr std::uint8_t kBoth = kBackendReachable | kBackendAlive;
+  return backend != nullptr && (backend->flags & kBoth) == kBoth;
+}
 // The backend of this pool that has a stats index, if it is alive and reachable; else nullptr. `pool` is that of `id`.
 inline const BackendRecord* living_backend(const TablesView& view, PoolId id, const PoolView& pool,
                                            std::uint32_t stats_index) {
