@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -35,5 +36,13 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+// Whether both are of one file, or of one memory.
+inline bool same_file(const Descriptor& a, const Descriptor& b) {
+  struct stat first {};
+  struct stat second {};
+  return fstat(a.get(), &first) == 0 && fstat(b.get(), &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
 
 }  // namespace guideway

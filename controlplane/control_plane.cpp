@@ -1,7 +1,6 @@
 #include "controlplane/control_plane.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -24,13 +23,6 @@ std::string drain_reason(const Intent& intent, BackendState state, const SteadyW
   else if (intent.deadline)
     reason += ", to be removed at " + to_utc_text(clock.wall_of(*intent.deadline));
   return intent.reason.empty() ? reason : reason + ": " + intent.reason;
-}
-
-bool same_memory(const Descriptor& a, const Descriptor& b) {
-  struct stat first {};
-  struct stat second {};
-  return fstat(a.get(), &first) == 0 && fstat(b.get(), &second) == 0 && first.st_dev == second.st_dev &&
-         first.st_ino == second.st_ino;
 }
 
 std::vector<PortFacts> ports_of(const StatsHeader& stats) {
@@ -376,7 +368,7 @@ void ControlPlane::connected() {
 void ControlPlane::take_or_create_tables() {
   const Descriptor& custody = link_.tables_in_custody();
   std::unique_ptr<shm::TablesWriter> writer;
-  if (custody.valid() && publisher_.writer() != nullptr && same_memory(custody, publisher_.writer()->descriptor()))
+  if (custody.valid() && publisher_.writer() != nullptr && same_file(custody, publisher_.writer()->descriptor()))
     return;
   if (custody.valid()) {
     std::string why;

@@ -1,7 +1,5 @@
 #include "common/shm/tables_reader.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -27,13 +25,6 @@ struct Adopted {
   std::vector<PoolView> pools;
   TablesView view;
 };
-
-bool same_memory(const Descriptor& a, const Descriptor& b) {
-  struct stat left {};
-  struct stat right {};
-  return fstat(a.get(), &left) == 0 && fstat(b.get(), &right) == 0 && left.st_dev == right.st_dev &&
-         left.st_ino == right.st_ino;
-}
 
 AttachError open_segment(Descriptor tables, std::shared_ptr<const Segment>& segment) {
   if (!is_sealed(tables)) return AttachError::not_sealed;
@@ -76,7 +67,7 @@ Gatekeeper::~Gatekeeper() {
 }
 
 AttachError Gatekeeper::attach(Descriptor tables) {
-  if (impl_->segment && same_memory(tables, impl_->segment->descriptor)) return AttachError::none;
+  if (impl_->segment && same_file(tables, impl_->segment->descriptor)) return AttachError::none;
   std::shared_ptr<const Segment> next;
   if (const auto e = open_segment(std::move(tables), next); e != AttachError::none) return e;
   const std::shared_ptr<const Segment> before = std::exchange(impl_->segment, next);

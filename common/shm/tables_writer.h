@@ -69,9 +69,7 @@ class TablesWriter {
 
  private:
   struct Impl;
-  class Publication;
   explicit TablesWriter(std::unique_ptr<Impl> impl);
-  bool adopt_what_is_there(std::string& why);
   std::unique_ptr<Impl> impl_;
 };
 
