@@ -1,8 +1,8 @@
 // What became of each packet of a capture, for people: a line each, in the order of the capture.
 //
-//    3     1.204113 198.51.100.7:40000 > 203.0.113.10:80 tcp, 74 bytes: sent to web/web2 10.1.0.12 (vip web, slot 4711
-//    of 65521, gue) 4     1.204290 198.51.100.9 > 203.0.113.10 icmp, 98 bytes: answered (answered_echo) 5     1.300000
-//    198.51.100.9:1234 > 203.0.113.10:81 udp, 60 bytes: dropped (drop_unserved): To a VIP, but …
+//   3     1.204113 198.51.100.7:40000 > 203.0.113.10:80 tcp, 74 bytes: sent to web/web2 10.1.0.12 (vip web, …)
+//   4     1.204290 198.51.100.9 > 203.0.113.10 icmp echo request, 98 bytes: answered, answered_echo: Echo requests …
+//   5     1.300000 198.51.100.9:1234 > 203.0.113.10:81 udp, 60 bytes: dropped, drop_unserved: To a VIP, but …
 //
 // Thread-safety: one thread.
 #pragma once

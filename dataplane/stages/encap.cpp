@@ -2,8 +2,8 @@
 // family and kind copies them in front and fills the rest in.
 //
 //   frame before:  Ethernet [tags] │ inner IP … │ padding
-//   frame after:   Ethernet [tags] │ outer IP │ [UDP [│ GUE [│ hops]]] or [GRE] │ inner IP …   (l2dsr: no outer
-//   headers)
+//   frame after:   Ethernet [tags] │ outer IP │ [UDP [│ GUE [│ hops]]] or [GRE] │ inner IP …
+//                  (l2dsr: nothing but another Ethernet header)
 //
 // RFC 2003 (4in4), RFC 2473 (… in6), RFC 4213 (6in4); GUE: draft-ietf-intarea-gue-09; GRE: RFC 2784, RFC 7676. DSCP is
 // copied or set, and ECN copied (RFC 6040, section 4.1, normal mode).

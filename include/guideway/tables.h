@@ -2,8 +2,8 @@
 //
 //   SegmentHeader │ root word │ … immutable objects, 64-byte aligned, anywhere …
 //
-//   root word ──► GenerationRoot ──► vips, index4, index6, directory, pools ──► slots, backends, quic, history (per
-//   pool)
+//   root word ──► GenerationRoot ──► vips, index4, index6, directory, pools ──► slots, backends, quic, history
+//                                                                                     of each pool
 //
 // The root word is the only thing that ever changes. Everything it reaches is immutable until the writer has unlinked
 // it *and* every live reader has moved on; a generation shares all unchanged objects with the one before. An ObjectRef
@@ -141,8 +141,8 @@ static_assert(offsetof(VipRecord, unserved) == 28 && offsetof(VipRecord, prefix_
 //   a protocol and a port   a service
 //   a protocol and port 0   a service on any port
 //   protocol 0 and port 0   "this prefix is a VIP's"; its `vip` is one of that prefix's records. With pool `own`:
-//   "these
-//                           addresses are our own, we put them into outer headers"; such an entry has no vip
+//                           "these addresses are our own, we put them into outer headers"; such an entry
+//                           has no vip
 constexpr std::uint8_t prefix_tag(std::uint32_t prefix_bits) {
   return static_cast<std::uint8_t>(prefix_bits + 1);
 }
