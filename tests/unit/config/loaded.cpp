@@ -3,10 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <stdexcept>
 
 namespace guideway::config {
 namespace {
@@ -19,16 +16,8 @@ LoadResult load_beside_a_key(std::string text) {
 
 }  // namespace
 
-Directory::Directory() : path_((std::filesystem::temp_directory_path() / "gwt-config-XXXXXX").string()) {
-  if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp");
-}
-
-Directory::~Directory() {
-  std::filesystem::remove_all(path_);
-}
-
 std::string Directory::path(std::string_view name) const {
-  return path_ + "/" + std::string(name);
+  return (temporary_.path() / name).string();
 }
 
 std::string Directory::write(std::string_view name, std::string_view text, unsigned mode) const {

@@ -5,22 +5,18 @@
 #include <string_view>
 
 #include "common/config/load.h"
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::config {
 
-// A temporary directory, removed with its files at the end. Names one after the other, so tests may have several.
+// A temporary directory with files.
 class Directory {
  public:
-  Directory();
-  ~Directory();
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
   std::string path(std::string_view name) const;
   std::string write(std::string_view name, std::string_view text, unsigned mode = 0600) const;  // gives its path
 
  private:
-  std::string path_;
+  TemporaryDirectory temporary_;
 };
 
 // All that a valid file needs; what a test adds begins in [dataplane].

@@ -2,10 +2,11 @@
 #include "controlplane/backend_numbers.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 
 #include <filesystem>
 #include <fstream>
+
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -14,18 +15,14 @@ namespace fs = std::filesystem;
 
 class BackendNumbersFileTest : public testing::Test {
  protected:
-  BackendNumbersFileTest() {
-    std::string name = testing::TempDir() + "numbers-XXXXXX";
-    directory_ = mkdtemp(name.data());
-  }
-  ~BackendNumbersFileTest() override { fs::remove_all(directory_); }
   fs::path file() const { return directory_ / "backend_numbers.json"; }
   BackendNumbers load() {
     warning_.clear();
     return BackendNumbersFile(directory_).load(warning_);
   }
 
-  fs::path directory_;
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
   std::string warning_;
   const IpAddress v4_ = IpAddress::from_v4(Be32::from_host(0x0a000001));
   const BackendNumbers numbers_ = {{{"web", v4_}, 3}, {{"web", IpAddress{}}, 65535}, {{"dns", v4_}, 0}};

@@ -15,6 +15,7 @@
 #include "common/net/address_text.h"
 #include "common/shm/tables_reader.h"
 #include "controlplane/api/handler.h"
+#include "tests/lib/temporary_directory.h"
 #include "tests/unit/controlplane/network_lab.h"
 
 namespace guideway::controlplane {
@@ -87,8 +88,6 @@ class Dataplane {
 class ControlPlaneTest : public testing::Test {
  protected:
   ControlPlaneTest() {
-    std::string name = testing::TempDir() + "controlplane-XXXXXX";
-    directory_ = mkdtemp(name.data());
     write_config("");
     dataplane_.emplace(directory_);
     start();
@@ -96,7 +95,6 @@ class ControlPlaneTest : public testing::Test {
   ~ControlPlaneTest() override {
     control_plane_.reset();
     dataplane_.reset();
-    std::filesystem::remove_all(directory_);
   }
   void write_config(const std::string& more, const std::string& path = "/") {
     std::ofstream(config_path())
@@ -164,7 +162,8 @@ class ControlPlaneTest : public testing::Test {
     return wait([&] { return dataplane_->active() == number(control_plane_->published()); });
   }
 
-  std::string directory_;
+  const TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
   EventLoop loop_;
   std::optional<Dataplane> dataplane_;
   std::unique_ptr<ControlPlane> control_plane_;

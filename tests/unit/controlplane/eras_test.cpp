@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>  // mkdtemp
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -13,6 +12,8 @@
 #include <functional>
 #include <optional>
 #include <random>
+
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -64,12 +65,6 @@ class FileSizeLimit {
 
 class ErasTest : public testing::Test {
  protected:
-  ErasTest() {
-    std::string name = testing::TempDir() + "eras-XXXXXX";
-    directory_ = mkdtemp(name.data());
-  }
-  ~ErasTest() override { fs::remove_all(directory_); }
-
   Eras load() {
     warning_.clear();
     return {directory_, seconds(100), warning_};
@@ -80,7 +75,8 @@ class ErasTest : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  fs::path directory_;
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
   std::string warning_;
   const EraTime t0{seconds(1'700'000'000)};
 };

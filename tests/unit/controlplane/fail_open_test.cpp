@@ -3,12 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 
 #include <filesystem>
 
 #include "common/net/address_text.h"
 #include "controlplane/eras.h"
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -300,12 +300,9 @@ TEST_F(FailOpenTest, AsksToDecideAgainWhenItsTimeIsOver) {
 class Slots {
  public:
   Slots() {
-    std::string name = testing::TempDir() + "fail-open-XXXXXX";
-    directory_ = mkdtemp(name.data());
     std::string warning;
     eras_.emplace(directory_, std::chrono::hours(1), warning);
   }
-  ~Slots() { std::filesystem::remove_all(directory_); }
   Slots(const Slots&) = delete;
   Slots& operator=(const Slots&) = delete;
 
@@ -338,7 +335,8 @@ class Slots {
   }
 
  private:
-  std::string directory_;
+  const TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
   std::optional<Eras> eras_;
   SlotTables tables_;
   std::vector<SlotEntry> slots_;

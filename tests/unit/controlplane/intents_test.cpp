@@ -2,11 +2,12 @@
 #include "controlplane/intents.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -15,11 +16,6 @@ namespace fs = std::filesystem;
 
 class IntentsFileTest : public testing::Test {
  protected:
-  IntentsFileTest() {
-    std::string name = testing::TempDir() + "intents-XXXXXX";
-    directory_ = mkdtemp(name.data());
-  }
-  ~IntentsFileTest() override { fs::remove_all(directory_); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(directory_ / name) << text; }
   std::string read(const std::string& name) const {
     std::ifstream file(directory_ / name);
@@ -30,7 +26,8 @@ class IntentsFileTest : public testing::Test {
     return IntentsFile(directory_).load(warning_);
   }
 
-  fs::path directory_;
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
   std::string warning_;
 };
 

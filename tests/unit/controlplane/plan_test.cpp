@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include "common/config/load.h"
 #include "common/net/address_text.h"
 #include "common/tables/slot_table.h"
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -46,12 +46,9 @@ config::Config config_of(const std::string& text) {
 class PlanTest : public testing::Test {
  protected:
   PlanTest() {
-    std::string name = testing::TempDir() + "plan-XXXXXX";
-    directory_ = mkdtemp(name.data());
     std::string warning;
     eras_.emplace(directory_, std::chrono::hours(1), warning);
   }
-  ~PlanTest() override { std::filesystem::remove_all(directory_); }
 
   // With all backends of `running` up, unless the test said otherwise, and `running` in force.
   Plan plan(const std::string& running, const std::string& other) {
@@ -70,7 +67,8 @@ class PlanTest : public testing::Test {
                       }});
   }
 
-  std::string directory_;
+  const TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
   std::optional<Eras> eras_;
   Intents intents_;
   std::map<HealthTarget, Health> health_;

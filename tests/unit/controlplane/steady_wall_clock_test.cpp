@@ -2,11 +2,12 @@
 #include "controlplane/steady_wall_clock.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>  // mkdtemp
 
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -19,18 +20,14 @@ constexpr Time kNoon{1'800'000'000s};
 
 class SteadyWallClockTest : public testing::Test {
  protected:
-  SteadyWallClockTest() {
-    std::string name = testing::TempDir() + "clock-XXXXXX";
-    directory_ = mkdtemp(name.data());
-  }
-  ~SteadyWallClockTest() override { fs::remove_all(directory_); }
   fs::path run_dir() const { return directory_ / "run"; }
   SteadyWallClock clock(const std::string& boot_id, Time wall, std::chrono::milliseconds since_boot,
                         Time not_before = {}) const {
     return {run_dir(), not_before, {boot_id, wall, since_boot}};
   }
 
-  fs::path directory_;
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
 };
 
 TEST_F(SteadyWallClockTest, BeginsWithTheTimeOfDayAndGoesOnWithTheHost) {

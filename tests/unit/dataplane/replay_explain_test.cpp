@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include "dataplane/replay/replay.h"
 #include "guideway/tables_view.h"
 #include "guideway/wire.h"
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::replay {
 namespace {
@@ -40,11 +40,7 @@ constexpr Be32 kVip = Be32::from_host(0xcb00710a);
 
 class ReplayExplainTest : public testing::Test {
  protected:
-  ReplayExplainTest() {
-    std::filesystem::create_directories(directory_);
-    std::ofstream(directory_ / "guideway.toml") << kConfig;
-  }
-  ~ReplayExplainTest() override { std::filesystem::remove_all(directory_); }
+  ReplayExplainTest() { std::ofstream(directory_ / "guideway.toml") << kConfig; }
 
   using Bytes = std::vector<std::uint8_t>;
   template <typename IpHeader>
@@ -100,7 +96,8 @@ class ReplayExplainTest : public testing::Test {
     return testing::internal::GetCapturedStdout();
   }
 
-  const std::filesystem::path directory_ = testing::TempDir() + "guideway-explain-" + std::to_string(getpid());
+  const TemporaryDirectory temporary_;
+  const std::filesystem::path directory_ = temporary_.path();
 };
 
 TEST_F(ReplayExplainTest, TheSlotOfSourceHashIsTheClients) {

@@ -1,7 +1,6 @@
 // A replay writes over nothing that it reads, and writes no file twice; the capture that is asked about is often the
 // only one there is.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "dataplane/replay/pcap_file.h"
 #include "dataplane/replay/replay.h"
+#include "tests/lib/temporary_directory.h"
 
 namespace guideway::replay {
 namespace {
@@ -41,7 +41,6 @@ class ReplayFilesTest : public testing::Test {
     fs::create_symlink("in.pcap", directory_ / "symbolic.pcap");
     fs::create_hard_link(directory_ / "in.pcap", directory_ / "hard.pcap");
   }
-  ~ReplayFilesTest() override { fs::remove_all(directory_); }
 
   std::string path(const char* name) const {
     return name[0] == '\0' || name[0] == '/' ? name : (directory_ / name).string();
@@ -69,7 +68,8 @@ class ReplayFilesTest : public testing::Test {
     return {std::istreambuf_iterator(stream), {}};
   }
 
-  const fs::path directory_ = testing::TempDir() + "guideway-replay-files-" + std::to_string(getpid());
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
 };
 
 TEST_F(ReplayFilesTest, WritesOverNothingThatItReadsOrWrites) {

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/lib/temporary_directory.h"
+
 namespace guideway {
 namespace {
 
@@ -13,18 +15,13 @@ constexpr std::uint64_t kFlow = 0xfedc'ba98'7654'3210;
 
 class FlowsFileTest : public testing::Test {
  protected:
-  FlowsFileTest() {
-    std::string pattern = "/dev/shm/guideway-flows-XXXXXX";
-    directory = mkdtemp(pattern.data());
-  }
-  ~FlowsFileTest() override { std::filesystem::remove_all(directory); }
-
   FlowsFile open(std::uint32_t workers, Seconds now, std::uint32_t flows_max = 1) {
     return {directory, workers, flows_max, timeouts, now};
   }
   FlowTable table(FlowsFile& file, std::uint32_t worker) { return {file.worker(WorkerId{worker}), {}, timeouts}; }
 
-  std::string directory;
+  const TemporaryDirectory temporary{"/dev/shm"};
+  const std::string directory = temporary.path();
   FlowTimeouts timeouts;
 };
 
