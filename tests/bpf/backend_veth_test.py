@@ -10,7 +10,6 @@ native mode.
 
 usage: backend_veth_test.py GUIDEWAY_BACKEND_PROGRAM XSK_STEER_OBJECT
 """
-import ctypes
 import json
 import os
 import select
@@ -21,6 +20,8 @@ import time
 
 from scapy.all import (GRE, ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6,
                        IPv6ExtHdrFragment, Raw, raw)
+
+from veth_lab import InNamespace, Tap, sh
 
 PROGRAM, STEER_OBJECT = sys.argv[1:]
 LB = f"gwt-decap-lb-{os.getpid()}"
@@ -48,32 +49,12 @@ while True:
 """
 
 
-def sh(command, check=True):
-    return subprocess.run(command, shell=True, check=check, capture_output=True, text=True)
-
-
 def on_backend(command):
     return sh(f"ip netns exec {BACKEND} {command}", check=False)
 
 
 def loader(arguments):
     return on_backend(f"{PROGRAM} {arguments}")
-
-
-class Tap:
-    def __init__(self):
-        self.count = 0
-
-    def check(self, name, good, details=""):
-        self.count += 1
-        print(f"{'ok' if good else 'not ok'} {self.count} - {name}", flush=True)
-        if not good:
-            for line in str(details).splitlines():
-                print(f"# {line}")
-
-    def says(self, name, result, code, text):
-        said = result.stdout + result.stderr
-        self.check(name, result.returncode == code and text in said, f"exit code {result.returncode}: {said}")
 
 
 def make_lab():
@@ -105,16 +86,9 @@ class Balancer:
     """Sends frames from the load balancer's end and sees what comes back there."""
 
     def __init__(self):
-        before = os.open("/proc/self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{LB}", os.O_RDONLY)
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(there, 0) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.bind(("lb", 0))
-        libc.setns(before, 0)
-        os.close(before)
-        os.close(there)
+        with InNamespace(LB):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            self.socket.bind(("lb", 0))
 
     def send(self, *packets):
         for packet in packets:
@@ -376,7 +350,7 @@ def main():
             check_mode(tap, balancer, mode)
         check_mtu(tap)
         check_pins(tap)
-        print(f"1..{tap.count}")
+        tap.close()
     finally:
         listener.kill()
         listener.wait()

@@ -16,7 +16,6 @@ to the client's socket straight from the backend.
 
 usage: second_chance_veth_test.py GUIDEWAY_BACKEND_PROGRAM XSK_STEER_OBJECT OUTER_FAMILY
 """
-import ctypes
 import fcntl
 import ipaddress
 import json
@@ -29,6 +28,8 @@ import threading
 import time
 
 from scapy.all import IP, UDP, IPv6, Raw, raw
+
+from veth_lab import InNamespace, Tap, sh
 
 PROGRAM, STEER_OBJECT = sys.argv[1:3]
 OUTER = int(sys.argv[3])
@@ -51,25 +52,9 @@ while True:
 """
 
 
-def sh(command, check=True):
-    return subprocess.run(command, shell=True, check=check, capture_output=True, text=True)
-
-
 def address(family, name, router=False):
     end = 1 if router else 2
     return f"10.3.{NUMBERS[name]}.{end}" if family == 4 else f"2001:db8:3:{NUMBERS[name]}::{end}"
-
-
-class Tap:
-    def __init__(self):
-        self.count = 0
-
-    def check(self, name, good, details=""):
-        self.count += 1
-        print(f"{'ok' if good else 'not ok'} {self.count} - {name}", flush=True)
-        if not good:
-            for line in str(details).splitlines():
-                print(f"# {line}")
 
 
 def sysctl(namespace, *settings):
@@ -122,28 +107,6 @@ def make_container():
 def remove_lab():
     for namespace in (NET, *BACKENDS.values(), CONTAINER):
         sh(f"ip netns del {namespace}", check=False)
-
-
-class InNamespace:
-    """Sockets and files that are opened in here belong to the namespace."""
-
-    def __init__(self, name):
-        self.name = name
-        self.libc = ctypes.CDLL(None, use_errno=True)
-
-    def enter(self, path):
-        there = os.open(path, os.O_RDONLY)
-        if self.libc.setns(there, 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        os.close(there)
-
-    def __enter__(self):
-        self.before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        self.enter(f"/run/netns/{self.name}")
-
-    def __exit__(self, *_):
-        self.libc.setns(self.before, 0x40000000)
-        os.close(self.before)
 
 
 class Balancer(threading.Thread):
@@ -354,7 +317,7 @@ def main():
     try:
         servers = start_servers()
         check_outer(tap, OUTER)
-        print(f"1..{tap.count}")
+        tap.close()
     finally:
         for server in servers:
             server.kill()
