@@ -156,7 +156,10 @@ void FlowTable::sweep(Seconds now) {
 bool FlowTable::take_over(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds silent, Seconds now) {
   if (state == FlowState::free || state > FlowState::datagram) return false;
   if (silent.count() > timeouts_.of(state)) return false;
-  if (find(hash, now)) return false;
+  if (const Flow known = find(hash, now)) {
+    if (silent_s(known, now) <= silent.count()) return false;
+    erase(known);
+  }
   const Flow flow = put(hash, backend, state, now);
   if (!flow) return false;
   write_whole(flow.bucket->seen_s[flow.at], clock_of(now - silent));

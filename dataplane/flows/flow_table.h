@@ -99,8 +99,8 @@ class FlowTable {
     return stats_index < flows_of_backend_.size() ? flows_of_backend_[stats_index].load(std::memory_order_relaxed) : 0;
   }
 
-  // Takes in a flow of another table, which was silent for `silent` then: for a data plane that takes over. False: it
-  // has expired, or was refused.
+  // Takes in a flow of another table, which was silent for `silent` then: for a data plane that takes over. Of a flow
+  // that several tables have the one that met it last is right. False: it was met later, has expired, or was refused.
   bool take_over(std::uint64_t hash, std::uint16_t backend, FlowState state, Seconds silent, Seconds now);
 
  private:

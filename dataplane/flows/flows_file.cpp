@@ -38,7 +38,6 @@ class Mover {
     for (std::size_t at = 0; at < from.size(); at++)
       for (std::uint32_t i = 0; i < kFlowsPerBucket; i++) move_one(from[at], at, i);
   }
-  std::uint64_t moved() const { return moved_; }
 
  private:
   void move_one(const FlowBucket& bucket, std::size_t at, std::uint32_t i) {
@@ -49,13 +48,12 @@ class Mover {
     const std::uint64_t hash = std::uint64_t{bucket.tag_high[i]} << 32 | std::uint64_t{bucket.tag_low[i]} << 16 |
                                (home & (kBucketsPerWorkerMin - 1));
     const Seconds silent{flow_silent_s(bucket.seen_s[i], clock_before_.count())};
-    if (to_.take_over(hash, bucket.backend[i], state, silent, now_)) moved_++;
+    to_.take_over(hash, bucket.backend[i], state, silent, now_);
   }
 
   FlowTable& to_;
   Seconds clock_before_;
   Seconds now_;
-  std::uint64_t moved_ = 0;
 };
 
 }  // namespace
@@ -100,7 +98,7 @@ void FlowsFile::take_over(const Descriptor& file, const FlowTimeouts& timeouts, 
     Mover mover(table, clock_before, now);
     for (std::uint32_t from = 0; from < before.worker_count; from++)
       if (from == w || before.worker_count != header().worker_count) mover.move(flows_of(before, WorkerId{from}));
-    taken_over_ += mover.moved();
+    taken_over_ += table.usage().flows;
   }
 }
 

@@ -5,6 +5,7 @@
 // place. So whoever is killed, at whatever moment, leaves a file behind that the next one can read. The number of
 // workers and the size may be others than before. Which worker will meet which flow is the NIC's choice: with as many
 // workers as before it chooses as before; else every worker takes over all flows, and those that it never meets expire.
+// Until then they are copies, and of a flow that several workers have the one that met it last is right.
 //
 // Thread-safety: main core; each worker writes only its own buckets.
 #pragma once

@@ -81,6 +81,32 @@ TEST_F(FlowsFileTest, GivesEveryWorkerAllFlowsWhenTheirNumberChanges) {
   }
 }
 
+// Two workers take over all flows of one. Both have them all, but each flow goes on at one of them alone.
+TEST_F(FlowsFileTest, BelievesTheWorkerThatMetAFlowLast) {
+  {
+    FlowsFile before = open(1, Seconds{1000});
+    FlowTable flows = table(before, 0);
+    for (const std::uint64_t flow : {kFlow, ~kFlow})
+      ASSERT_TRUE(flows.insert(flow, 1, FlowState::probation, Seconds{1000}));
+  }
+  {
+    FlowsFile between = open(2, Seconds{1000});
+    for (const auto& [worker, flow] : {std::pair{0U, kFlow}, std::pair{1U, ~kFlow}}) {
+      FlowTable flows = table(between, worker);
+      flows.touch(flows.find(flow, Seconds{1005}), FlowState::established, Seconds{1005});
+    }
+    between.set_clock(Seconds{1010});
+  }
+  FlowsFile after = open(1, Seconds{1010});
+  EXPECT_EQ(after.taken_over(), 2U) << "each once";
+  FlowTable flows = table(after, 0);
+  for (const std::uint64_t flow : {kFlow, ~kFlow}) {
+    ASSERT_TRUE(flows.find(flow, Seconds{1010}));
+    EXPECT_EQ(flows.find(flow, Seconds{1010}).state(), FlowState::established);
+    EXPECT_TRUE(flows.find(flow, Seconds{1005} + timeouts.established));
+  }
+}
+
 TEST_F(FlowsFileTest, MovesFlowsToATableOfAnotherSize) {
   std::vector<std::uint64_t> hashes;
   for (std::uint64_t n = 1; n <= 1000; n++) hashes.push_back(n * 0x9e37'79b9'7f4a'7c15);
