@@ -135,11 +135,13 @@ ControlPlane::Reload ControlPlane::reload() {
   reload_error_.clear();
   config_warnings_ = loaded.warnings();
   std::vector<std::string> warnings = key_warnings(config_->flow_hash, loaded.config->flow_hash);
+  const std::map<HealthTarget, Health> health = health_kept_by(*loaded.config, facts());
   config_ = std::move(loaded.config);
   loaded_at_ = system_clock::now();
   log(Level::info, "reloaded {}", config_path_);
   for (const std::string& warning : warnings) log(Level::warning, "{}", warning);
   follow_config();
+  health_.assume(health);
   if (link_.connected()) use_ports_of_dataplane();
   publisher_.publish_now();
   return {true, {}, {}, std::move(warnings)};

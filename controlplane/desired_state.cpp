@@ -1,5 +1,7 @@
 #include "controlplane/desired_state.h"
 
+#include <algorithm>
+
 #include "common/tables/from_config.h"
 #include "controlplane/fail_open.h"
 
@@ -84,6 +86,19 @@ Health health_of(const Facts& facts, const config::Pool& pool, const config::Bac
 Intent intent_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend) {
   const auto found = facts.intents.find({pool.name, backend.name});
   return found == facts.intents.end() ? Intent{} : found->second;
+}
+
+std::map<HealthTarget, Health> health_kept_by(const config::Config& next, const Facts& facts) {
+  std::map<HealthTarget, Health> kept;
+  for (const config::Pool& pool : next.pools) {
+    const config::HealthCheck* check = health_check_of(next, pool);
+    const auto running = std::ranges::find(facts.config.pools, pool.name, &config::Pool::name);
+    if (check == nullptr || running == facts.config.pools.end()) continue;
+    for (const config::Backend& backend : running->backends)
+      if (const Health health = health_of(facts, *running, backend); health != Health::unknown)
+        kept.emplace(HealthTarget{backend.address, check->name}, health);
+  }
+  return kept;
 }
 
 DesiredState decide(const Facts& facts) {

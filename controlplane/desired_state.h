@@ -84,4 +84,8 @@ const config::HealthCheck* health_check_of(const config::Config& config, const c
 Health health_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend);
 Intent intent_of(const Facts& facts, const config::Pool& pool, const config::Backend& backend);
 
+// What the checks of `next` take for granted of the backends that its pools have already: what counts of them now. Else
+// a pool that gets another check, or its first one, would be without backends until they were asked.
+std::map<HealthTarget, Health> health_kept_by(const config::Config& next, const Facts& facts);
+
 }  // namespace guideway::controlplane

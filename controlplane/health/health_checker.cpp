@@ -46,8 +46,8 @@ void HealthChecker::assume(const std::map<HealthTarget, Health>& inherited) {
     const auto found = targets_.find(key);
     if (found == targets_.end() || found->second->state.health() != Health::unknown) continue;
     begin(key, config::HealthCheck(found->second->check), health);
-    targets_.at(key)->last_result = std::string(health == Health::up ? "served flows" : "was down") +
-                                    " before the control plane started; not checked yet";
+    targets_.at(key)->last_result =
+        std::string(health == Health::up ? "up" : "down") + " before this check began; not checked yet";
   }
 }
 

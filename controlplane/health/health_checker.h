@@ -31,8 +31,8 @@ class HealthChecker {
   // the check itself changed; then the verdict is kept and the new rules hold from here.
   void follow(const config::Config& config);
 
-  // What the tables said of targets before this control plane started; it holds until their checks say otherwise. Those
-  // that have a verdict already keep it.
+  // What counted of targets before their checks began: it holds until these say otherwise. Those that have a verdict
+  // already keep it.
   void assume(const std::map<HealthTarget, Health>& inherited);
 
   const std::map<HealthTarget, Health>& health() const { return health_; }

@@ -712,6 +712,20 @@ TEST_F(ControlPlaneTest, ReloadTakesAGoodFileAndRefusesABadOne) {
   EXPECT_EQ(backend(0)["reason"], "status 503, expected 200-299 (3 of 3)");
 }
 
+TEST_F(ControlPlaneTest, APoolThatGetsAnotherCheckGoesOn) {
+  ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
+  ASSERT_TRUE(followed());
+  const json slots = slots_of_web();
+  write_config("[health_check.other]\ntype = \"tcp\"\nport = 80\ninterval = \"10m\"\n");
+  rewrite_config("health_check = \"http\"", "health_check = \"other\"");
+  ask(Method::post, "/api/v1/reload");
+  EXPECT_EQ(backend(0)["state"], "up");
+  EXPECT_EQ(backend(0)["reason"], "up before this check began; not checked yet");
+  EXPECT_EQ(backend(2)["state"], "down");
+  ASSERT_TRUE(followed());
+  EXPECT_EQ(slots_of_web(), slots);
+}
+
 TEST_F(ControlPlaneTest, FailsOpenSaysSoAndEnds) {
   ASSERT_TRUE(state_becomes(0, "up") && state_becomes(1, "up") && state_becomes(2, "down"));
   ASSERT_TRUE(checks_break_and_the_pool_fails_open());
@@ -746,7 +760,7 @@ TEST_F(ControlPlaneTest, ARestartWhileThePoolFailsOpenMovesNoSlot) {
   const json slots = slots_of_web();
   start();
   const auto checked = [&](std::size_t position) {
-    return backend(position)["reason"].get<std::string>().find("before the control plane started") == std::string::npos;
+    return backend(position)["reason"].get<std::string>().find("before this check began") == std::string::npos;
   };
   EXPECT_TRUE(wait([&] {
     const TablesView* view = control_plane_->live_view();

@@ -136,6 +136,33 @@ TEST_F(DesiredStateTest, WithoutACheckBackendsCountAsHealthy) {
   EXPECT_EQ(b1().state, BackendState::up);
 }
 
+TEST_F(DesiredStateTest, AnotherCheckTakesForGrantedWhatCounts) {
+  using Kept = std::map<HealthTarget, Health>;
+  const auto kept_by = [this](const config::Config& next) {
+    return health_kept_by(
+        next,
+        {config_, intents_, health_, egress_, behind_gateway_, waiting_, {}, vip_indices_, backend_indices_, now_});
+  };
+  config::Config next = config_;
+  next.health_checks.push_back({.name = "other", .host = ""});
+  next.pools[0].health_check = 1;
+  health_[{kB2, "tcp"}] = Health::down;
+  EXPECT_EQ(kept_by(next), (Kept{{{kB1, "other"}, Health::up}, {{kB2, "other"}, Health::down}}));
+  health_.erase({kB2, "tcp"});
+  EXPECT_EQ(kept_by(next), (Kept{{{kB1, "other"}, Health::up}})) << "nobody has asked the other one";
+  config_.pools[0].health_check.reset();
+  EXPECT_EQ(kept_by(next), (Kept{{{kB1, "other"}, Health::up}, {{kB2, "other"}, Health::up}})) << "the first check";
+  waiting_ = {"web"};
+  config_.pools[0].health_check = 0;
+  EXPECT_EQ(kept_by(next), Kept{}) << "nothing counts while the pool waits";
+  waiting_.clear();
+  next.pools[0].name = "new";
+  EXPECT_EQ(kept_by(next), Kept{});
+  next.pools[0].name = "web";
+  next.health_checks[1].type = config::CheckType::none;
+  EXPECT_EQ(kept_by(next), Kept{}) << "no check asks";
+}
+
 TEST_F(DesiredStateTest, L2dsrDoesNotReachBehindAGateway) {
   behind_gateway_ = {kB1};
   EXPECT_EQ(b1().state, BackendState::up);
