@@ -49,7 +49,8 @@ void NextHops::set_ports(std::vector<config::Port> configured, std::vector<PortF
 
 void NextHops::set_destinations(const std::set<IpAddress>& backends) {
   destinations_ = backends;
-  std::erase_if(egress_, [&](const auto& entry) { return !backends.contains(entry.first); });
+  for (auto* known : {&egress_, &egress_before_})
+    std::erase_if(*known, [&](const auto& entry) { return !backends.contains(entry.first); });
   std::erase_if(trouble_, [&](const auto& entry) { return !backends.contains(entry.first); });
   std::erase_if(behind_gateway_, [&](const IpAddress& backend) { return !backends.contains(backend); });
   resolve_all();
@@ -81,13 +82,23 @@ void NextHops::read_kernel() {
 void NextHops::take(const KernelEvent& event) {
   struct Taker {
     NextHops& us;
-    void operator()(const Link& link) const { us.links_[link.index] = link; }
+    void operator()(const Link& link) const { us.take_link(link); }
     void operator()(const LinkGone& gone) const { us.links_.erase(gone.index); }
     void operator()(const Neighbour& neighbour) const { us.neighbours_[neighbour.key] = neighbour; }
     void operator()(const NeighbourGone& gone) const { us.neighbours_.erase(gone.key); }
     void operator()(const RoutesChanged&) const {}
   };
   std::visit(Taker{*this}, event);
+}
+
+// A neighbour that did not answer while the link was down may do so now.
+void NextHops::take_link(const Link& link) {
+  const auto before = links_.find(link.index);
+  if (before != links_.end() && !before->second.up && link.up)
+    std::erase_if(neighbours_, [&](const auto& entry) {
+      return entry.first.link == link.index && entry.second.state == NeighbourState::failed;
+    });
+  links_[link.index] = link;
 }
 
 // ---- resolving -----------------------------------------------------------------------------------------------------
@@ -118,10 +129,24 @@ bool NextHops::settle(const IpAddress& backend, const Way& way) {
     changed = behind_gateway_.insert(backend).second;
   else if (way.neighbour || way.state != Way::State::pending)
     changed = behind_gateway_.erase(backend) > 0;
-  if (way.state == Way::State::pending) return changed;
-  if (way.state == Way::State::failed) return egress_.erase(backend) > 0 || changed;
+  return settle_egress(backend, way) || changed;
+}
+
+bool NextHops::settle_egress(const IpAddress& backend, const Way& way) {
+  switch (way.state) {
+    case Way::State::pending:
+      return egress_.insert(egress_before_.extract(backend)).inserted;
+    case Way::State::link_down:
+      return egress_before_.insert(egress_.extract(backend)).inserted;
+    case Way::State::failed:
+      if (way.neighbour) egress_before_.erase(backend);  // without one its routes may not be back yet
+      return egress_.erase(backend) > 0;
+    case Way::State::resolved:
+      break;
+  }
+  egress_before_.erase(backend);
   const auto [place, is_new] = egress_.try_emplace(backend, way.egress);
-  if (!is_new && place->second == way.egress) return changed;
+  if (!is_new && place->second == way.egress) return false;
   place->second = way.egress;
   return true;
 }
@@ -142,7 +167,7 @@ NextHops::Way NextHops::look(const IpAddress& backend) {
   if (!port)
     return Way::failed(
         fmt::format("the kernel's route to it leaves by {}, which stands for no port", link->second.name));
-  if (!link->second.up) return Way::failed(fmt::format("interface {} is down", link->second.name));
+  if (!link->second.up) return Way::link_down(fmt::format("interface {} is down", link->second.name));
   return look_up_neighbour(backend, *port, *route, link->second);
 }
 

@@ -8,6 +8,9 @@
 // answer the last egress stays in use. A neighbour that did not answer makes its backends unreachable.
 // Likewise while no data plane is connected, and so no port is known, the last egress stays.
 //
+// While a link is down the backends behind it are unreachable. When it is up again they have their last egress at once,
+// and neighbours are asked as ever: if they came back one after another, the first one would get the flows of all.
+//
 // Thread-safety: one thread.
 #pragma once
 
@@ -53,13 +56,14 @@ class NextHops {
 
  private:
   struct Way {  // what one look at routes and neighbours gave
-    enum class State { resolved, pending, failed } state = State::pending;
+    enum class State { resolved, pending, failed, link_down } state = State::pending;
     Egress egress;
     std::string trouble;
     std::optional<NeighbourKey> neighbour;  // that it depends on
     static Way resolved(std::size_t port, const MacAddress& from, const MacAddress& to, const IpAddress& source,
                         std::uint16_t mtu_bytes);
     static Way failed(std::string why) { return {State::failed, {}, std::move(why), std::nullopt}; }
+    static Way link_down(std::string why) { return {State::link_down, {}, std::move(why), std::nullopt}; }
   };
   struct Pause {
     std::chrono::steady_clock::time_point until;
@@ -67,6 +71,7 @@ class NextHops {
   };
 
   void take(const KernelEvent& event);
+  void take_link(const Link& link);
   void read_kernel();
   bool resolve_all();
   Way look(const IpAddress& backend);
@@ -75,6 +80,7 @@ class NextHops {
   std::optional<IpAddress> outer_source(std::size_t port, const IpAddress& backend, const Route& route) const;
   std::optional<std::size_t> port_of(const std::string& kernel_name) const;
   bool settle(const IpAddress& backend, const Way& way);
+  bool settle_egress(const IpAddress& backend, const Way& way);
   void solicit_where_needed();
 
   std::function<void()> on_change_;
@@ -85,6 +91,7 @@ class NextHops {
   std::vector<PortFacts> running_;
   std::set<IpAddress> destinations_;
   std::map<IpAddress, Egress> egress_;
+  std::map<IpAddress, Egress> egress_before_;  // of those whose link is down, or was until now
   std::map<IpAddress, std::string> trouble_;
   std::set<IpAddress> behind_gateway_;
   std::map<NeighbourKey, Pause> wanted_;  // neighbours that ways depend on, and when they may be asked for again

@@ -104,6 +104,39 @@ TEST_F(NextHopsTest, AForgottenOrStaleNeighbourStaysInUse) {
   }
 }
 
+// Neighbours are gone with the carrier, or were asked in vain meanwhile.
+TEST_F(NextHopsTest, WithTheLinkAllWaysComeBackAtOnce) {
+  const IpAddress other = *parse_ip("10.77.0.3");
+  for (const bool asked_in_vain : {false, true}) {
+    SCOPED_TRACE(asked_in_vain);
+    next_hops_.set_destinations({kOnLink, other});
+    ASSERT_TRUE(resolves(kOnLink) && resolves(other));
+    const auto before = next_hops_.egress();
+    NetworkLab::there("ip link set gwt1 down");
+    ASSERT_TRUE(run_until(loop_, [&] { return next_hops_.egress().empty(); }));
+    EXPECT_EQ(next_hops_.trouble(other), "interface gwt0 is down");
+    if (asked_in_vain) NetworkLab::here("ip neigh replace 10.77.0.3 dev gwt0 nud failed");
+    NetworkLab::there("ip link set gwt1 up");
+    ASSERT_TRUE(run_until(loop_, [&] { return !next_hops_.egress().empty(); }));
+    EXPECT_EQ(next_hops_.egress(), before);
+    ASSERT_TRUE(run_until(loop_, [&] { return next_hops_.trouble(other).empty(); }));
+    EXPECT_EQ(next_hops_.egress(), before);
+  }
+}
+
+TEST_F(NextHopsTest, WhoDoesNotAnswerWhenTheLinkIsBackIsUnreachable) {
+  next_hops_.set_destinations({kOnLink});
+  ASSERT_TRUE(resolves(kOnLink));
+  NetworkLab::there("ip link set gwt1 down && ip addr del 10.77.0.2/24 dev gwt1 && ip addr add 10.77.0.3/24 dev gwt1");
+  ASSERT_TRUE(run_until(loop_, [&] { return egress(kOnLink) == nullptr; }));
+  NetworkLab::there("ip link set gwt1 up");
+  ASSERT_TRUE(resolves(kOnLink));
+  EXPECT_TRUE(run_until(loop_, [&] { return egress(kOnLink) == nullptr; }));
+  EXPECT_EQ(next_hops_.trouble(kOnLink), "10.77.0.2 on gwt0 does not answer for its MAC address");
+  NetworkLab::there("ip addr flush dev gwt1 && ip addr add 10.77.0.2/24 dev gwt1 && ip addr add 10.77.0.3/24 dev gwt1");
+  NetworkLab::there("ip addr add fd77::2/64 dev gwt1 nodad");
+}
+
 TEST_F(NextHopsTest, FollowsRoutesAsTheyChange) {
   next_hops_.set_destinations({kBehind});
   ASSERT_TRUE(resolves(kBehind));
