@@ -78,7 +78,7 @@ void make_ipv6_fragment(Packet& fragment, std::uint8_t* ip, std::uint32_t id, co
 
 }  // namespace
 
-Splitter::Splitter() {
+Splitter::Splitter(const Identifications& identifications) : identifications_(identifications) {
   fragments_.packets.reserve(kFragmentsMax);
 }
 
@@ -124,7 +124,7 @@ void Splitter::split_outer(const Packet& packet, Port& port) {
   // The record may have been scribbled over since the outer headers were put in front.
   if (room == 0 || packet.frame_bytes <= front_bytes) return fail(port, Counter::drop_too_big);
   const std::uint32_t payload_bytes = packet.frame_bytes - front_bytes;
-  const std::uint32_t id = next_id_++;
+  const std::uint32_t id = identifications_.take();
   for (std::uint32_t at = 0; at < payload_bytes;) {
     const Piece piece = piece_at(at, payload_bytes, room);
     Packet* fragment = add(port, front_bytes + fragment_header_bytes + piece.bytes);

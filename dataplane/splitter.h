@@ -7,6 +7,8 @@
 // Thread-safety: one worker.
 #pragma once
 
+#include <bit>
+#include <utility>
 #include <vector>
 
 #include "dataplane/port.h"
@@ -19,9 +21,25 @@ struct Fragments {
   Counter problem = kNothing;  // else there are none
 };
 
+// What tells the datagrams apart whose fragments a worker sends. Workers share their outer sources, so no two of them
+// may use the same number (RFC 6864, section 4.1): of four workers the second one's are 2, 6, 10 …, also once 16 bits
+// have wrapped around, because the step is a power of two.
+class Identifications {
+ public:
+  Identifications() = default;
+  Identifications(std::uint32_t worker, std::uint32_t worker_count)
+      : next_(1 + worker), step_(std::bit_ceil(worker_count)) {}
+
+  std::uint32_t take() { return std::exchange(next_, next_ + step_); }
+
+ private:
+  std::uint32_t next_ = 1;
+  std::uint32_t step_ = 1;
+};
+
 class Splitter {
  public:
-  Splitter();
+  explicit Splitter(const Identifications& identifications);
 
   // REQUIRES: verdict split_outer or split_inner. The packet itself stays as it is, the caller's. The fragments are
   // valid until the next call, and to be sent by `port` or released to it.
@@ -34,7 +52,7 @@ class Splitter {
   Packet* add(Port& port, std::uint32_t frame_bytes);
   void fail(Port& port, Counter problem);
 
-  std::uint32_t next_id_ = 1;  // of outer packets
+  Identifications identifications_;  // of outer packets
   Fragments fragments_;
 };
 

@@ -19,6 +19,7 @@ Worker::Worker(std::span<const WorkerPort> ports, WorkerStats stats, const Worke
                const WorkerSettings& settings)
     : ports_(ports),
       stats_(stats),
+      splitter_(settings.identifications),
       stages_{{},
               {FlowTable(flows.own, stats.flows, settings.flow_timeouts),
                PeerFlows(flows.all, flows.own, settings.flow_timeouts)},

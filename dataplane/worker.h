@@ -50,6 +50,7 @@ struct WorkerSettings {
   std::uint32_t echo_per_second = 1000;
   std::uint32_t errors_per_second = 1000;
   FlowTimeouts flow_timeouts{};
+  Identifications identifications{};
 };
 
 class Worker {

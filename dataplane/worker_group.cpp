@@ -40,12 +40,12 @@ WorkerGroup::WorkerGroup(const config::Config& config, const PortSet& ports, Sta
                          shm::Gatekeeper& gatekeeper)
     : heartbeat_timeout_(config.dataplane.heartbeat_timeout) {
   const IdleSleep idle{std::chrono::microseconds(config.dataplane.idle_sleep_us)};
-  const WorkerSettings settings = worker_settings_of(config);
-  for (std::uint32_t w = 0; w < config.dataplane.worker_cores.size(); w++) {
+  const auto count = static_cast<std::uint32_t>(config.dataplane.worker_cores.size());
+  for (std::uint32_t w = 0; w < count; w++) {
     const WorkerId id{w};
     const WorkerFlows remembered{flows.worker(id), flows.all_workers()};
-    seats_.push_back(std::make_unique<Seat>(
-        Seat{id, settings, idle, ports.of_worker(id), stats.worker(id), remembered, gatekeeper, stop_}));
+    seats_.push_back(std::make_unique<Seat>(Seat{id, worker_settings_of(config, w, count), idle, ports.of_worker(id),
+                                                 stats.worker(id), remembered, gatekeeper, stop_}));
   }
 }
 

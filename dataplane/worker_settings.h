@@ -1,4 +1,4 @@
-// What a configuration says about every worker.
+// What a configuration says about a worker.
 // Thread-safety: pure functions.
 #pragma once
 
@@ -13,8 +13,10 @@ inline FlowTimeouts flow_timeouts_of(const config::Flows& flows) {
           seconds(flows.datagram_timeout)};
 }
 
-inline WorkerSettings worker_settings_of(const config::Config& config) {
-  return {config.dataplane.echo_per_second, config.dataplane.errors_per_second, flow_timeouts_of(config.flows)};
+inline WorkerSettings worker_settings_of(const config::Config& config, std::uint32_t worker,
+                                         std::uint32_t worker_count) {
+  return {config.dataplane.echo_per_second, config.dataplane.errors_per_second, flow_timeouts_of(config.flows),
+          Identifications(worker, worker_count)};
 }
 
 }  // namespace guideway

@@ -141,7 +141,7 @@ void run(const Options& options) {
   Ports ports(exchange, config.dataplane.ports.size());
   std::vector<FlowBucket> flows(kBucketsPerWorkerMin);
   {
-    Worker worker(ports.of_worker, counters.stats(), {flows, flows}, worker_settings_of(config));
+    Worker worker(ports.of_worker, counters.stats(), {flows, flows}, worker_settings_of(config, 0, 1));
     replay(in, exchange, ports, worker, tables, report ? &*report : nullptr);
     if (report) report->print(stdout);
     counters.print();

@@ -151,9 +151,9 @@ PacketPath::PacketPath(const PacketCase& packet_case)
       flows_(packet_case.flow_buckets) {
   use_tables(0);
   ports_ = std::make_unique<Ports>(packet_case);
-  worker_ = std::make_unique<Worker>(ports_->of_worker, WorkerStats{stats_.get(), vips_, backends_, flows_of_backend_},
-                                     WorkerFlows{flows_, flows_},
-                                     WorkerSettings{packet_case.echo_per_second, packet_case.errors_per_second, {}});
+  worker_ = std::make_unique<Worker>(
+      ports_->of_worker, WorkerStats{stats_.get(), vips_, backends_, flows_of_backend_}, WorkerFlows{flows_, flows_},
+      WorkerSettings{packet_case.echo_per_second, packet_case.errors_per_second, {}, {}});
 }
 PacketPath::~PacketPath() = default;
 

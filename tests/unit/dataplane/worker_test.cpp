@@ -320,6 +320,46 @@ TEST_F(WorkerTest, FragmentsFindTheirFirstAcrossPorts) {
   EXPECT_EQ(a_.sent.size(), 2U);
 }
 
+VectorPort::Frame of_ip_bytes(VectorPort::Frame frame, std::uint16_t ip_bytes) {
+  frame.resize(sizeof(EthernetHeader) + ip_bytes);
+  store(frame.data() + sizeof(EthernetHeader) + 2, Be16::from_host(ip_bytes));
+  return frame;
+}
+
+std::uint16_t identification(const VectorPort::Frame& frame) {
+  return load<Ipv4Header>(frame.data() + sizeof(EthernetHeader)).id.host();
+}
+
+TEST_F(WorkerTest, NumbersDatagramsThatItFragmentsAsItIsTold) {
+  a_.incoming = {of_ip_bytes(tcp_syn(kVipA), 1500), of_ip_bytes(tcp_syn(kVipA), 1500)};
+  std::vector<WorkerPort> ports{{&a_}};
+  Worker worker(ports, stats_, {}, {.identifications = {1, 3}});
+  worker.poll(&view_, Ns{});
+  ASSERT_EQ(a_.sent.size(), 4U);
+  EXPECT_EQ(identification(a_.sent[0]), 2);
+  EXPECT_EQ(identification(a_.sent[1]), 2);
+  EXPECT_EQ(identification(a_.sent[2]), 6);
+}
+
+// Receivers put together what has the same source, destination, protocol and identification.
+TEST(IdentificationsTest, WorkersHaveNumbersOfTheirOwn) {
+  for (const std::uint32_t worker_count : {1U, 2U, 3U, 8U, 11U}) {
+    std::vector<Identifications> workers;
+    for (std::uint32_t w = 0; w < worker_count; w++) workers.emplace_back(w, worker_count);
+    std::vector<std::set<std::uint16_t>> taken(worker_count);
+    for (std::uint32_t w = 0; w < worker_count; w++)
+      for (std::uint32_t i = 0; i < 100'000; i++) taken[w].insert(static_cast<std::uint16_t>(workers[w].take()));
+    std::set<std::uint16_t> all;
+    std::size_t sum = 0;
+    for (const auto& own : taken) {
+      EXPECT_GE(own.size(), 65536U / (2 * worker_count)) << worker_count << " workers";
+      all.insert(own.begin(), own.end());
+      sum += own.size();
+    }
+    EXPECT_EQ(all.size(), sum) << worker_count << " workers";
+  }
+}
+
 TEST_F(WorkerTest, TakesABatchAtATime) {
   for (std::uint32_t i = 0; i < kBatchMax + 1; i++) a_.incoming.push_back(tcp_syn(kVipA));
   poll({{&a_}});
