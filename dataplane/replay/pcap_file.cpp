@@ -2,6 +2,7 @@
 
 #include <pcap/pcap.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -42,7 +43,16 @@ std::optional<Frame> PcapReader::next() {
   const int result = pcap_next_ex(file_.get(), &header, &bytes);
   if (result == PCAP_ERROR_BREAK) return std::nullopt;
   if (result != 1) throw std::runtime_error(path_ + " is damaged: " + pcap_geterr(file_.get()));
-  return Frame{seconds(header->ts.tv_sec) + nanoseconds(header->ts.tv_usec), {bytes, header->caplen}};
+  return Frame{seconds(header->ts.tv_sec) + nanoseconds(header->ts.tv_usec), whole(*header, bytes)};
+}
+
+std::span<const std::uint8_t> PcapReader::whole(const pcap_pkthdr& header, const std::uint8_t* kept) {
+  const bpf_u_int32 frame_bytes = std::min<bpf_u_int32>(header.len, kFrameBytesMax);
+  if (header.caplen >= frame_bytes) return {kept, header.caplen};
+  cut_frames_++;
+  whole_.assign(frame_bytes, 0);
+  std::copy_n(kept, header.caplen, whole_.begin());
+  return whole_;
 }
 
 PcapWriter::PcapWriter(const std::string& path) : path_(path) {

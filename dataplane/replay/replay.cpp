@@ -149,6 +149,11 @@ void run(const Options& options) {
   }
   out.flush();
   if (kernel) kernel->flush();
+  if (in.cut_frames() > 0)
+    fmt::print(stderr,
+               "{}: the capture does not hold all of {} frames, and what is missing counted as zeros; "
+               "capture whole frames (tcpdump -s 0) to be sure of checksums and connection IDs\n",
+               options.in, in.cut_frames());
 }
 
 }  // namespace guideway::replay

@@ -84,6 +84,25 @@ class ReplayExplainTest : public testing::Test {
     PcapWriter in((directory_ / "in.pcap").string());
     for (std::size_t i = 0; i < frames.size(); i++) in.write({Ns{i}, frames[i]});
     in.flush();
+    return explain_capture();
+  }
+  // The first bytes of each frame in the last capture are all that it keeps, as with tcpdump -s.
+  void cut_capture(std::uint32_t kept_bytes) {
+    constexpr std::size_t kFileHeader = 24, kRecordHeader = 16, kCaplenAt = 8;
+    Bytes cut = content("in.pcap");
+    for (std::size_t at = kFileHeader; at < cut.size(); at += kRecordHeader + kept_bytes) {
+      const auto frame_bytes = load<std::uint32_t>(&cut[at + kCaplenAt]);
+      store(&cut[at + kCaplenAt], kept_bytes);
+      const auto end = cut.begin() + static_cast<std::ptrdiff_t>(at + kRecordHeader + frame_bytes);
+      cut.erase(end - (frame_bytes - kept_bytes), end);
+    }
+    std::ofstream(directory_ / "in.pcap").write(reinterpret_cast<const char*>(cut.data()), std::ssize(cut));
+  }
+  Bytes content(const char* name) const {
+    std::ifstream stream(directory_ / name, std::ios::binary);
+    return {std::istreambuf_iterator(stream), {}};
+  }
+  std::string explain_capture() {
     testing::internal::CaptureStdout();
     run({.config = (directory_ / "guideway.toml").string(),
          .before = {},
@@ -115,6 +134,17 @@ TEST_F(ReplayExplainTest, TheSlotOfAMappedClientIsThatOfIpv6) {
   const std::string text = explain({syn6(client)});
   EXPECT_NE(text.find(" [::ffff:198.51.100.7]:1000 > [2001:db8::10]:80 tcp"), std::string::npos) << text;
   EXPECT_NE(text.find("slot " + std::to_string(slot) + " of 251"), std::string::npos) << text;
+}
+
+// It would be called too short for its own lengths.
+TEST_F(ReplayExplainTest, AFrameThatTheCaptureCutsIsAsLongAsItWas) {
+  const std::string whole = explain({syn4(1000), syn4(1001)});
+  const std::size_t out_bytes = content("out.pcap").size();
+  cut_capture(38);  // up to the ports
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(explain_capture(), whole);
+  EXPECT_EQ(content("out.pcap").size(), out_bytes);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("does not hold all of 2 frames"), std::string::npos);
 }
 
 }  // namespace
