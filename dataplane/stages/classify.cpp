@@ -73,14 +73,14 @@ QuotedSource source_of_quote(const Packet& packet, const TablesView& view) {
 void take_icmp_error(Packet& packet, const TablesView& view) {
   const auto [is_destination, address] = source_of_quote(packet, view);
   const VipMatch service = is_destination ? find_service(packet, view) : VipMatch{};
-  packet.pool = service.pool;
-  packet.tracking = service.tracking;
-  if (packet.pool != PoolId::none)
+  if (service.pool != PoolId::none) {
+    set_service(packet, service);
     packet.reason = Counter::icmp_errors_forwarded;
-  else if (is_destination || address.vip == VipId::none)
+  } else if (is_destination || address.vip == VipId::none) {
     packet.verdict = Verdict::to_kernel;
-  else
+  } else {
     drop(packet, Counter::drop_icmp_bad_quote);
+  }
 }
 
 // REQUIRES: the destination is a VIP's; `found` says which.

@@ -128,7 +128,8 @@ class WorkerTest : public ::testing::Test {
     tables.vips = {{.prefix = IpPrefix::of(kVipA), .port = 80, .pool = 0, .stats_index = 0},
                    {.prefix = IpPrefix::of(kVipB), .port = 80, .pool = 1, .stats_index = kStatsCapacity},
                    {.prefix = IpPrefix::of(kVipC), .port = 80, .pool = 2, .stats_index = 2},
-                   {.prefix = IpPrefix::of(kVipD), .port = 80, .pool = 3, .stats_index = 3}};
+                   {.prefix = IpPrefix::of(kVipD), .port = 80, .pool = 3, .stats_index = 3},
+                   {.prefix = IpPrefix::of(kVipA), .port = 443, .pool = 0, .stats_index = 4}};
     writer_ = shm::TablesWriter::create(1 << 20);
     writer_->publish(ImageBuilder().build(tables));
     pools_.resize(pool_count(writer_->memory(), writer_->root()));
@@ -281,6 +282,30 @@ TEST_F(WorkerTest, CountsTrafficOfVipAndBackendInsideTheirArrays) {
   std::uint64_t all = 0;
   for (const Traffic& vip : stats_.vips) all += vip.packets.load();
   EXPECT_EQ(all, 2U) << "VIP B's stats_index lies outside";
+}
+
+// What `vip` sent to the client from `port` was too big on the way.
+VectorPort::Frame icmp_error(const IpAddress& vip, std::uint16_t port) {
+  constexpr std::size_t kIpAt = sizeof(EthernetHeader);
+  constexpr std::size_t kQuoteAt = kIpAt + sizeof(Ipv4Header) + sizeof(IcmpHeader);
+  VectorPort::Frame quoted = tcp_syn(vip);
+  std::swap_ranges(quoted.begin() + kIpAt + 12, quoted.begin() + kIpAt + 16, quoted.begin() + kIpAt + 16);
+  store(quoted.data() + kIpAt + 20, Ports{Be16::from_host(port), Be16::from_host(40000)});
+  VectorPort::Frame frame = tcp_syn(vip);
+  frame.resize(kQuoteAt);
+  frame.insert(frame.end(), quoted.begin() + kIpAt, quoted.end());
+  store(frame.data() + kIpAt + 2, Be16::from_host(static_cast<std::uint16_t>(frame.size() - kIpAt)));
+  frame[kIpAt + 9] = static_cast<std::uint8_t>(IpProto::icmp);
+  store(frame.data() + kIpAt + sizeof(Ipv4Header), IcmpHeader{3, 4, Be16{}, Be32::from_host(1400)});
+  return frame;
+}
+
+TEST_F(WorkerTest, CountsAnIcmpErrorForTheServiceOfItsFlow) {
+  a_.incoming = {icmp_error(kVipA, 80), icmp_error(kVipA, 443), icmp_error(kVipA, 443)};
+  poll({{&a_}, {&b_}});
+  EXPECT_EQ(counter(Counter::icmp_errors_forwarded), 3U);
+  EXPECT_EQ(stats_.vips[0].packets.load(), 1U);
+  EXPECT_EQ(stats_.vips[4].packets.load(), 2U);
 }
 
 TEST_F(WorkerTest, IdleTurnsBeatTheHeart) {
