@@ -43,7 +43,7 @@ std::string format(const Diagnostic& diagnostic, std::string_view text) {
 
 std::string brief(const Diagnostic& diagnostic) {
   const std::string line = diagnostic.line > 0 ? ":" + std::to_string(diagnostic.line) : "";
-  return diagnostic.file + line + ": " + diagnostic.message;
+  return printable(diagnostic.file) + line + ": " + printable(diagnostic.message);
 }
 
 std::vector<std::string> LoadResult::warnings() const {

@@ -41,6 +41,11 @@ TEST(Report, BriefNamesALineOnlyIfThereIsOne) {
   EXPECT_EQ(result.first_error(), "a.toml:2: bad");
 }
 
+TEST(Report, BriefIsOneLineWhateverTheFileHolds) {
+  const LoadResult result = load_config_text("schema = 1\n[bgp]\nenabled = tru\n", "a\n.toml");
+  EXPECT_EQ(result.first_error(), "a?.toml:3: Error while parsing boolean: expected 'true', saw 'tru?'");
+}
+
 TEST(Words, EditDistance) {
   EXPECT_EQ(edit_distance("", ""), 0U);
   EXPECT_EQ(edit_distance("", "abc"), 3U);
