@@ -201,6 +201,7 @@ int detach(const Options& options) {
 int run(int argc, char** argv) {
   CLI::App app{"Decapsulation of load-balanced packets (IPIP, GUE, GRE) on a backend's interface"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "guideway-backend " GUIDEWAY_VERSION);
   Options options;
   const auto subcommand = [&](const char* name, const char* what) {
     CLI::App* sub = app.add_subcommand(name, what);
@@ -245,7 +246,10 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   libbpf_set_print(nullptr);  // our errors are sentences of our own
   try {
-    return guideway::bpf::run(argc, argv);
+    const int exit_code = guideway::bpf::run(argc, argv);
+    const std::string why = guideway::output_trouble();
+    if (!why.empty()) throw std::runtime_error("the answer cannot be written: " + why);
+    return exit_code;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "guideway-backend: %s\n", error.what());
     return guideway::bpf::kFailed;

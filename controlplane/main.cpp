@@ -55,7 +55,7 @@ int run_program(int argc, char** argv) {
   CLI::App app{"Guideway's control plane: checks backends, builds tables, hands them to guideway-dataplane."};
   std::string config_path = "/etc/guideway/guideway.toml";
   app.add_option("--config", config_path, "the configuration file")->capture_default_str();
-  app.set_version_flag("--version", GUIDEWAY_VERSION);
+  app.set_version_flag("--version", "guideway-controlplane " GUIDEWAY_VERSION);
   if (const auto exit_code = parse_command_line(app, argc, argv)) return *exit_code;
 
   config::LoadResult loaded = config::load_config(config_path);

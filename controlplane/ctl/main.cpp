@@ -9,6 +9,7 @@
 #include <exception>
 #include <functional>
 
+#include "common/command_line.h"
 #include "common/config/kinds.h"
 #include "common/config/load.h"
 #include "common/config/words.h"
@@ -36,6 +37,13 @@ constexpr std::chrono::hours kDeadlineMax{30 * 24};  // as the API
 Exit fail(Exit exit, const std::string& sentence) {
   std::fprintf(stderr, "guidewayctl: %s\n", config::printable(sentence).c_str());
   return exit;
+}
+
+// Nothing on stdout must not pass for a good day.
+Exit written(Exit exit) {
+  const std::string why = output_trouble();
+  if (why.empty()) return exit;
+  return fail(Exit::failed, "the answer cannot be written (" + why + "); a change that was asked for is made");
 }
 
 Output output_of(const Arguments& arguments) {
@@ -76,6 +84,11 @@ std::optional<std::chrono::seconds> deadline_of(const std::string& text) {
   return std::chrono::ceil<std::chrono::seconds>(*time);
 }
 
+// A variable that a script forgot to set must not lead to the default socket, which another load balancer may have.
+std::string not_empty(const std::string& text) {
+  return text.empty() ? "is empty; fill it in or leave it out" : "";
+}
+
 void add_backend(CLI::App* command, Arguments& arguments) {
   command->add_option("BACKEND", arguments.backend, "POOL/NAME, or NAME when only one pool has it")->required();
 }
@@ -85,20 +98,24 @@ void add_reason(CLI::App* command, Arguments& arguments) {
 }
 
 void add_flow(CLI::App* command, FlowArguments& flow) {
+  const CLI::Range port_range(0, 65535);
   command->add_option("PROTOCOL", flow.protocol, "tcp or udp")->required()->check(CLI::IsMember({"tcp", "udp"}));
   command->add_option("SOURCE", flow.source, "The client's address")->required();
-  command->add_option("SPORT", flow.source_port, "The client's port")->required();
+  command->add_option("SPORT", flow.source_port, "The client's port")->required()->check(port_range);
   command->add_option("DESTINATION", flow.destination, "The VIP's address")->required();
-  command->add_option("DPORT", flow.destination_port, "The VIP's port")->required();
+  command->add_option("DPORT", flow.destination_port, "The VIP's port")->required()->check(port_range);
 }
 
 // Declares everything; the command that was given ends up in `run`.
 void declare(CLI::App& app, Arguments& arguments, std::function<Exit()>& run) {
   app.require_subcommand(1);
   app.fallthrough();
+  app.set_version_flag("--version", "guidewayctl " GUIDEWAY_VERSION);
   app.add_flag("--json", arguments.json, "Answer in JSON, for machines");
-  auto* socket = app.add_option("--socket", arguments.socket, "The control plane's socket");
-  app.add_option("--config", arguments.config, "Find the socket in this file's [control] run_dir")->excludes(socket);
+  auto* socket = app.add_option("--socket", arguments.socket, "The control plane's socket")->check(not_empty);
+  app.add_option("--config", arguments.config, "Find the socket in this file's [control] run_dir")
+      ->excludes(socket)
+      ->check(not_empty);
   const auto command = [&](const char* name, const char* help, std::function<Exit()> action) {
     CLI::App* sub = app.add_subcommand(name, help);
     sub->fallthrough();
@@ -166,7 +183,7 @@ Exit run_command(int argc, char** argv) {
   declare(app, arguments, run);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::Success& request) {  // --help
+  } catch (const CLI::Success& request) {  // --help, --version
     app.exit(request);
     return Exit::ok;
   } catch (const CLI::ParseError& error) {
@@ -174,7 +191,7 @@ Exit run_command(int argc, char** argv) {
     return fail(Exit::usage, std::string(error.what()) + "; see: guidewayctl --help");
   }
   try {
-    return run();
+    return written(run());
   } catch (const Unreachable& error) {
     return fail(Exit::unreachable, error.what());
   } catch (const Refused& error) {

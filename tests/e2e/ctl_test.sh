@@ -45,25 +45,33 @@ number=0
 failed=0
 # holds NAME EXIT PATTERN ARGUMENT…: guidewayctl with these arguments exits so, and says something like the pattern.
 holds() {
-  local name=$1 exit=$2 pattern=$3 said code
-  shift 3
-  said=$(timeout 20 "$ctl" "$@" 2>&1)
-  code=$?
+  said=$(timeout 20 "$ctl" "${@:4}" 2>&1)
+  judge "$1" "$2" "$3" $?
+}
+
+# judge NAME EXIT PATTERN CODE: what was said.
+judge() {
   number=$((number + 1))
-  if [ "$code" = "$exit" ] && grep -Eq -- "$pattern" <<<"$said"; then
-    echo "ok $number - $name"
+  if [ "$4" = "$2" ] && grep -Eq -- "$3" <<<"$said"; then
+    echo "ok $number - $1"
   else
     failed=1
-    echo "not ok $number - $name"
-    printf 'exit code %s, wanted %s with: %s\n%s\n' "$code" "$exit" "$pattern" "$said" | sed 's/^/# /'
+    echo "not ok $number - $1"
+    printf 'exit code %s, wanted %s with: %s\n%s\n' "$4" "$2" "$3" "$said" | sed 's/^/# /'
   fi
 }
 
 live() { holds "$1" "$2" "$3" --config "$work/guideway.toml" "${@:4}"; }
 
+# full NAME ARGUMENT…: what cannot be written is no success.
+full() {
+  said=$(timeout 20 "$ctl" "${@:2}" 2>&1 >/dev/full)
+  judge "$1" 1 'the answer cannot be written \(No space left on device\)' $?
+}
+
 sed 's,198.18.0.0/24,198.18.0.1/24,' "$work/guideway.toml" >"$work/bad.toml"
 sed 's/weight = 2/weight = 5/' "$work/guideway.toml" >"$work/other.toml"
-echo 1..38
+echo 1..43
 holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
 holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
 holds 'check names the fix' 1 'address "198.18.0.1/24" has bits set behind its prefix; write 198.18.0.0/24' \
@@ -77,6 +85,10 @@ holds 'missing argument' 2 'BACKEND is required' drain
 holds 'a deadline without a unit' 2 '--deadline has no unit; write ms, s, m or h behind' drain web/b1 --deadline 30
 holds 'a deadline out of range' 2 '--deadline must be between 1s and 2592000s, not 0s' drain web/b1 --deadline 0s
 holds 'weight out of range' 2 'from 0 to 65535' weight web/b1 65536
+holds 'port out of range' 2 'SPORT: Value 99999 not in range 0 to 65535' explain tcp 1.2.3.4 99999 203.0.113.10 80
+holds 'an empty socket is none' 2 '--socket: is empty; fill it in or leave it out' --socket '' status
+holds 'an empty file is none' 2 '--config: is empty; fill it in or leave it out' --config '' status
+full 'a report that cannot be written' check "$work/guideway.toml"
 holds 'bad address' 2 'is no IP address' explain tcp 1.2.3 40000 203.0.113.10 80
 
 "$controlplane" --config "$work/guideway.toml" >"$work/log" 2>&1 &
@@ -110,5 +122,6 @@ live 'a plan of a bad file is a check' 1 'bad.toml:.* error: address "198.18.0.1
 live 'a plan of a reload in JSON' 0 '"weight_after": 5' plan "$work/other.toml" --json
 live 'ambiguous backend' 2 'say (web/b1 or mail/b1|mail/b1 or web/b1)$' drain b1
 live 'explain without tables says why not' 1 '^guidewayctl: .+' explain tcp 198.51.100.7 40000 203.0.113.10 80
+full 'a status that cannot be written' --config "$work/guideway.toml" --json status
 live 'version of both' 0 '^guideway-controlplane [0-9]' version
 exit $failed

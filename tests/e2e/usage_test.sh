@@ -20,11 +20,23 @@ exits() {
   fi
 }
 
-echo "1..$((4 * $#))"
+# says_version PROGRAM: its name and the version, in one line.
+says_version() {
+  number=$((number + 1))
+  if [[ "$("$1" --version)" =~ ^$(basename "$1")\ [0-9]+\.[0-9]+\.[0-9]+$ ]]; then
+    echo "ok $number - $(basename "$1") --version says its name and version"
+  else
+    failed=1
+    echo "not ok $number - $(basename "$1") --version says its name and version"
+  fi
+}
+
+echo "1..$((5 * $#))"
 for program; do
   exits 0 "$program" --help
   exits 2 "$program" --nonsense
   exits 2 "$program" --config
   exits 2 "$program" word
+  says_version "$program"
 done
 exit $failed
