@@ -1,4 +1,5 @@
-// find_excess(): a scanner that knows just enough TOML (strings and comments) to count dots and brackets.
+// find_excess(): a scanner that knows just enough TOML (strings and comments) to count dots and brackets, and to find
+// characters that nothing but those two may have (TOML 1.0, "Keys").
 
 #include <string>
 
@@ -11,10 +12,11 @@ constexpr std::size_t kTextBytesMax = 4 << 20;
 constexpr std::uint32_t kLineBytesMax = 4096;
 constexpr std::uint32_t kKeyDotsMax = 16;
 constexpr std::uint32_t kNestingMax = 16;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  explicit Scanner(std::string_view text) : text_(text), at_(text.starts_with(kByteOrderMark) ? 3 : 0) {}
 
   std::optional<Refusal> run() {
     while (at_ < text_.size() && !refusal_) step();
@@ -26,6 +28,10 @@ class Scanner {
     const char c = text_[at_];
     if (c == '"' || c == '\'') return skip_string(c);
     if (c == '#') return skip_comment();
+    // toml++ 3.3 runs into what it calls unreachable at some of them, and takes others for spaces.
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return refuse(
+          "a character that is not ASCII, outside of quotes and comments; put plain quotes around it, or remove it");
     count(c);
     advance();
   }
@@ -82,7 +88,7 @@ class Scanner {
   }
 
   std::string_view text_;
-  std::size_t at_ = 0;
+  std::size_t at_;
   std::uint32_t line_ = 1;
   std::uint32_t column_ = 1;
   std::uint32_t dots_ = 0;

@@ -49,7 +49,7 @@ using Document = std::variant<Table, Refusal>;
 Document parse_document(std::string_view text);
 
 // Input bounds, which keep a hostile file from exhausting the parser's stack: 4 MiB, lines of 4 KiB, 16 dots in a key,
-// brackets 16 deep. Also refuses NUL bytes.
+// brackets 16 deep. Also refuses NUL bytes, and characters outside ASCII where TOML has none.
 std::optional<Refusal> find_excess(std::string_view text);
 
 }  // namespace guideway::config

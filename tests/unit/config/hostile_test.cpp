@@ -66,6 +66,18 @@ TEST(Hostile, InvalidUtf8) {
     EXPECT_NE(refusal_of(text).find("error: "), std::string::npos) << text;
 }
 
+// Quotes and spaces that were copied from a web page, and letters where quotes were forgotten.
+TEST(Hostile, WhatIsNotAsciiNeedsQuotes) {
+  const std::string sentence =
+      " error: a character that is not ASCII, outside of quotes and comments; put plain quotes around it, or remove "
+      "it\n";
+  EXPECT_EQ(refusal_of("[pool.caf\u00e9]"), "1:10" + sentence);
+  EXPECT_EQ(refusal_of("a = 1\n\u00a0b = 1"), "2:1" + sentence);
+  EXPECT_EQ(refusal_of("a = \u201cweb\u201d"), "1:5" + sentence);
+  EXPECT_EQ(refusal_of("\ufeffa = \"\u00e9\" # \u00e9\n\"\u00e9\" = '\u00e9'\nb = \"\"\"\n\u00e9\"\"\"").find("ASCII"),
+            std::string::npos);
+}
+
 TEST(Hostile, HugeNumbers) {
   EXPECT_NE(refusal_of("schema = 99999999999999999999999999").find("1:"), std::string::npos);
   EXPECT_NE(refusal_of("schema = 1e999999999").find("1:"), std::string::npos);
