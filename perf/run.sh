@@ -6,7 +6,7 @@
 # one), SECOND_CORE=M where a second worker does (default: the first one), BUILD=DIR the build directory, REPETITIONS=15
 # how often each row is measured. Nothing fails for being slow: a row says "ok" or "short".
 # perf/run.sh --continuity [--quick] [--seed N] [--schedules N]: what changes and failures break, simulated in virtual
-# time with the shipped stages and tables; in a quarter of an hour, with 2 GB of memory, the results go to perf/results:
+# time with the shipped stages and tables; in half an hour, with 2 GB of memory, the results go to perf/results:
 # continuity.json, continuity.md and continuity.svg. --quick: in about a minute, and nothing is written.
 # perf/run.sh --end-to-end [--quick …]: whole load balancers against each other, see perf/end_to_end/README.md.
 set -euo pipefail

@@ -3,7 +3,7 @@
 
 Usage: report.py CONTINUITY_SIM [--quick] [--seed N] [--schedules N] [--write DIR]
 --quick: fewer schedules and flows. --seed: of the first schedule of each scenario, 1 if not given. --schedules: how many
-of each kind of random ones, 1200 if not given, 100 with --quick. --write: also DIR/continuity.json, DIR/continuity.md and DIR/continuity.svg.
+of each kind of random ones, 2400 if not given, 100 with --quick. --write: also DIR/continuity.json, DIR/continuity.md and DIR/continuity.svg.
 """
 import argparse
 import concurrent.futures
@@ -178,7 +178,7 @@ def main():
     arguments.add_argument("--write", type=pathlib.Path)
     args = arguments.parse_args()
 
-    schedules = args.schedules or (100 if args.quick else 1200)
+    schedules = args.schedules or (100 if args.quick else 2400)
     results = run_all(args.program, args.seed, schedules, args.quick)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
     summary = {"commit": commit.stdout.strip(), **summary_of(results, args.seed)}
