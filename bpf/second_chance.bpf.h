@@ -81,7 +81,9 @@ static __always_inline int is_left_behind(struct xdp_md* ctx, const struct outer
   }
   const __u32 behind = (__u32)(*known >> 32) - generation;
   const __u32 confirmed_s = (__u32)*known;
-  if (behind != 0 && behind < 1U << 31 && now_s - confirmed_s < GENERATION_MEMORY_S) return 1;
+  /* -1: confirmed by another CPU, which is in the next second already. */
+  const __s32 confirmed_ago_s = (__s32)(now_s - confirmed_s);
+  if (behind != 0 && behind < 1U << 31 && confirmed_ago_s < GENERATION_MEMORY_S) return 1;
   if (*known != noted) *known = noted;
   return 0;
 }
