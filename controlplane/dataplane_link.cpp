@@ -63,6 +63,9 @@ bool DataplaneLink::take(shm::Greeting greeting, std::string& why) {
     why = std::string("the data plane's stats cannot be attached: ") + to_text(error);
     return false;
   }
+  // Of one that was met before, its pins are in the same memory.
+  dataplanes_.remove_if(
+      [&](const Dataplane& each) { return same_file(each.greeting.stats, dataplane.greeting.stats); });
   current_ = &dataplanes_.emplace_back(std::move(dataplane));
   const Dataplane* taken = current_;
   current_->process_watch.emplace(loop_, current_->greeting.process.get(), [this, taken] { forget_dead(taken); });

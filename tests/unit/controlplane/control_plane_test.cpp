@@ -475,6 +475,29 @@ TEST_F(ControlPlaneTest, ARestartedDataplaneGetsTheTablesAgain) {
   EXPECT_TRUE(followed());
 }
 
+std::ptrdiff_t mappings_of_stats() {
+  std::ifstream maps("/proc/self/maps");
+  const std::string text(std::istreambuf_iterator<char>(maps), {});
+  const std::string name = "memfd:test-stats";
+  std::ptrdiff_t count = 0;
+  for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += name.size()) count++;
+  return count;
+}
+
+// It closes the connection for a newer control plane, or one that it believes to be newer.
+TEST_F(ControlPlaneTest, ADataplaneThatIsMetAgainIsHeldOnce) {
+  const auto connected = [&] { return control_plane_->dataplane().connected(); };
+  ASSERT_TRUE(wait(connected));
+  const std::ptrdiff_t before = mappings_of_stats();
+  for (int i = 0; i < 3; i++) {
+    std::string why;
+    ASSERT_TRUE(shm::greet(directory_ + "/dataplane.sock", why)) << why;
+    ASSERT_TRUE(wait([&] { return !connected(); }) && wait(connected));
+  }
+  EXPECT_EQ(mappings_of_stats(), before);
+  EXPECT_TRUE(followed());
+}
+
 // Flows that workers remember are of numbers, in a file that outlives both programs.
 TEST_F(ControlPlaneTest, BackendsKeepTheirNumbersWhenBothProgramsDie) {
   const auto reload_with = [&](const std::string& pools) {
