@@ -16,6 +16,8 @@
 #include <system_error>
 #include <vector>
 
+#include "common/path_lock.h"
+
 namespace guideway::shm {
 namespace {
 
@@ -126,21 +128,6 @@ bool make_address(const std::string& path, sockaddr_un& address) {
   throw std::system_error(errno, std::generic_category(), sentence);
 }
 
-// Held while a data plane serves at `path`; the kernel lets go of it when the process dies.
-Descriptor lock_path(const std::string& path) {
-  const std::string lock_file = path + ".lock";
-  Descriptor fd(open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (!fd.valid()) throw_errno("cannot create " + lock_file);
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (restarted([&] { return fcntl(fd.get(), F_OFD_SETLK, &lock); }) != 0) {
-    if (errno == EAGAIN || errno == EACCES) errno = EADDRINUSE;
-    throw_errno("another data plane serves at " + path + "; stop it first");
-  }
-  return fd;
-}
-
 Descriptor bind_at(const std::string& path) {
   sockaddr_un address;
   if (!make_address(path, address)) {
@@ -209,6 +196,9 @@ HandoverServer::HandoverServer(const std::string& path, Descriptor stats) : impl
   impl_->path = path;
   impl_->stats = std::move(stats);
   impl_->lock = lock_path(path);
+  if (!impl_->lock.valid())
+    throw_errno(errno == EADDRINUSE ? "another data plane serves at " + path + "; stop it first"
+                                    : "cannot lock " + path + ".lock");
   impl_->listener = bind_at(path);
   impl_->epoll = Descriptor(epoll_create1(EPOLL_CLOEXEC));
   if (!impl_->epoll.valid()) throw_errno("cannot create an epoll descriptor");

@@ -21,6 +21,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/path_lock.h"
 #include "controlplane/log.h"
 
 namespace guideway::controlplane::api {
@@ -48,18 +49,18 @@ gid_t group_id(const std::string& name) {
   return found->gr_gid;
 }
 
-// Whether somebody accepts connections at `path`.
-bool is_served(asio::io_context& context, const std::string& path) {
-  stream_protocol::socket probe(context);
-  error_code error;
-  probe.connect(stream_protocol::endpoint(path), error);
-  return !error;
+// Whoever looks first whether somebody answers there, and then takes the place, may not be the only one who does.
+Descriptor lock_for_serving(const std::string& path) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  Descriptor lock = lock_path(path);
+  if (lock.valid()) return lock;
+  if (errno == EADDRINUSE)
+    throw std::runtime_error(fmt::format("another control plane serves {}; stop it first", path));
+  throw std::system_error(errno, std::generic_category(), "cannot lock " + path + ".lock");
 }
 
+// REQUIRES: the lock.
 stream_protocol::acceptor listen_at(asio::io_context& context, const std::string& path, const std::string& group) {
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  if (is_served(context, path))
-    throw std::runtime_error(fmt::format("another control plane serves {}; stop it first", path));
   unlink(path.c_str());
   stream_protocol::acceptor acceptor(context);
   acceptor.open();
@@ -144,7 +145,10 @@ Response make_error(unsigned status, const std::string& sentence) {
 
 struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   Impl(EventLoop& loop, const std::string& path, const std::string& group, Handler fn)
-      : acceptor(listen_at(loop.context(), path, group)), handler(std::move(fn)), pause(loop, [this] { accept(); }) {}
+      : lock(lock_for_serving(path)),
+        acceptor(listen_at(loop.context(), path, group)),
+        handler(std::move(fn)),
+        pause(loop, [this] { accept(); }) {}
 
   void accept() {
     acceptor.async_accept([weak = weak_from_this()](const error_code& error, stream_protocol::socket socket) {
@@ -182,6 +186,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
     if (const auto connection = oldest.mapped().lock()) connection->close();
   }
 
+  Descriptor lock;
   stream_protocol::acceptor acceptor;
   Handler handler;
   Timer pause;

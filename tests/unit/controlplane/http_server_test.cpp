@@ -74,6 +74,7 @@ class HttpServerTest : public testing::Test {
     thread_.join();
     server_.reset();
     unlink(path_.c_str());
+    unlink((path_ + ".lock").c_str());
   }
   std::string ask(const std::string& bytes) const {
     const Client client(path_);
@@ -113,6 +114,13 @@ TEST_F(HttpServerTest, ASecondServerOnTheSamePathIsRefused) {
   expect_alive();
 }
 
+// Both found nobody there, and one of them was faster.
+TEST_F(HttpServerTest, ASecondServerThatMissedTheFirstIsRefused) {
+  unlink(path_.c_str());
+  EventLoop loop;
+  EXPECT_THROW(HttpServer(loop, path_, "", {}), std::runtime_error);
+}
+
 TEST_F(HttpServerTest, AnUnknownGroupIsASentence) {
   EventLoop loop;
   try {
@@ -122,6 +130,7 @@ TEST_F(HttpServerTest, AnUnknownGroupIsASentence) {
     EXPECT_NE(std::string(error.what()).find("no group \"no-such-group\""), std::string::npos) << error.what();
   }
   unlink((path_ + "2").c_str());
+  unlink((path_ + "2.lock").c_str());
 }
 
 TEST_F(HttpServerTest, GarbageGetsAnErrorOrTheDoor) {
