@@ -168,7 +168,7 @@ percent() { awk -v part="$1" -v all="$2" 'BEGIN { printf "%.1f", all ? 100 * par
 near() { awk -v a="$1" -v b="$2" -v t=$SHARE_TOLERANCE 'BEGIN { exit !(a - b <= t && b - a <= t) }'; }
 
 lose_backend_and_get_it_back() {
-  local detection killed back up failed last after took
+  local detection killed back failed last after took
   detection=$(lab_detection_ms)
   step "Killing nginx on b2 while $RATE requests per second arrive; configured detection time: $(seconds "$detection")"
   lab_load_begin "$work/load.tsv" "$LAB_VIP4" "$LAB_VIP6" --rate $RATE
@@ -179,7 +179,6 @@ lose_backend_and_get_it_back() {
   back=$(now_ms)
   lab_start_nginx b2
   lab_wait 20 backend_is b2 up || true
-  up=$(now_ms)
   sleep 1
   lab_load_end >"$work/load.json"
 
@@ -193,8 +192,7 @@ lose_backend_and_get_it_back() {
 
   step "Starting nginx on b2 again, under the same load"
   took=$(awk -F'\t' -v begin="$back" '$3 == "b2" && $1 * 1000 > begin { printf "%d", $1 * 1000 - begin; exit }' "$work/load.tsv")
-  # Connections under way while slots move back may break: Guideway keeps no flows yet.
-  after=$(failures_between $((up + 100)) "$(now_ms)")
+  after=$(failures_between "$back" "$(now_ms)")
   say "b2 answers again after $(seconds "${took:-0}"); since then $after requests failed"
   check $((${#took} == 0 || after > 0)) "backend back under load" "answers again after $(seconds "${took:-0}"), $after failed"
 }

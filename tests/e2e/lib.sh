@@ -97,16 +97,6 @@ load() {
 }
 load_begin() { lab_load_begin "$work/load.tsv" "$@"; }
 load_end() { lab_load_end | tee "$work/load.json"; }
-# Slots that move may break the connections that are under way on them, for Guideway keeps no flows yet; a request begun
-# after the workers follow may not fail.
-load_end_after_change() {
-  local followed
-  sleep 0.1
-  followed=$(now_ms)
-  sleep 1
-  load_end
-  [ "$(failed_since "$followed")" -eq 0 ] || fail "requests failed that were begun after the change"
-}
 no_request_failed() { [ "$(jq .failed "$work/load.json")" -eq 0 ] || fail "requests failed"; }
 
 # Requests begun after a time (ms since 1970) that failed, or that a backend answered.
