@@ -39,9 +39,8 @@ inline QuicRoute route_quic(const PoolView& pool, std::span<const std::uint8_t> 
   if (packet.kind == QuicPacketKind::new_flow) return {};
   const QuicServerId id = quic_server_id(pool.quic, packet.connection_id);
   if (is_free(id)) return {QuicRouteKind::unknown_id, nullptr};
-  constexpr std::uint8_t kUsable = kBackendReachable | kBackendAlive;
   const BackendRecord* backend = quic_backend(pool, id);
-  if (backend == nullptr || (backend->flags & kUsable) != kUsable) return {QuicRouteKind::unknown_id, nullptr};
+  if (!can_take(backend)) return {QuicRouteKind::unknown_id, nullptr};
   return {QuicRouteKind::by_server_id, backend};
 }
 
