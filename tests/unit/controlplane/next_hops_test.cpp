@@ -26,7 +26,13 @@ config::Port port(std::optional<MacAddress> next_hop_mac = {}, std::vector<IpAdd
 
 class NextHopsTest : public testing::Test {
  protected:
-  NextHopsTest() : next_hops_(loop_, [this] { changes_++; }) { next_hops_.set_ports({port()}, ports_); }
+  NextHopsTest()
+      : next_hops_(loop_, [this] {
+          changes_++;
+          was_lost_ = was_lost_ || egress(kOnLink) == nullptr;
+        }) {
+    next_hops_.set_ports({port()}, ports_);
+  }
 
   const Egress* egress(const IpAddress& backend) const {
     const auto found = next_hops_.egress().find(backend);
@@ -45,6 +51,7 @@ class NextHopsTest : public testing::Test {
   std::vector<PortFacts> ports_ = {{"p", "gwt0", kPortMac, 1500}};
   EventLoop loop_;
   int changes_ = 0;
+  bool was_lost_ = false;  // if only for the moment until it answered again
   NextHops next_hops_;
 };
 
@@ -87,9 +94,9 @@ TEST_F(NextHopsTest, ANeighbourThatDoesNotAnswerIsUnreachable) {
 TEST_F(NextHopsTest, ALostNeighbourIsNoticedAndFoundAgain) {
   next_hops_.set_destinations({kOnLink});
   ASSERT_TRUE(resolves(kOnLink));
+  was_lost_ = false;
   NetworkLab::here("ip neigh replace 10.77.0.2 dev gwt0 nud failed");
-  EXPECT_TRUE(run_until(
-      loop_, [&] { return egress(kOnLink) == nullptr; }, std::chrono::milliseconds(500)));
+  EXPECT_TRUE(run_until(loop_, [&] { return was_lost_; }));
   EXPECT_TRUE(resolves(kOnLink)) << next_hops_.trouble(kOnLink);
 }
 
@@ -141,8 +148,7 @@ TEST_F(NextHopsTest, FollowsRoutesAsTheyChange) {
   next_hops_.set_destinations({kBehind});
   ASSERT_TRUE(resolves(kBehind));
   NetworkLab::here("ip route change 10.88.0.0/16 via 10.77.0.2 mtu 1300");
-  EXPECT_TRUE(run_until(
-      loop_, [&] { return egress(kBehind)->path_mtu_bytes == 1300; }, std::chrono::milliseconds(500)));
+  EXPECT_TRUE(run_until(loop_, [&] { return egress(kBehind)->path_mtu_bytes == 1300; }));
   NetworkLab::here("ip route change 10.88.0.0/16 via 10.77.0.2 mtu 1400");
 }
 
