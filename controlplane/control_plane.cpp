@@ -266,8 +266,15 @@ void ControlPlane::write_numbers() {
               "after a restart of both programs flows that are remembered may break", numbers_unwritten_);
 }
 
+void ControlPlane::write_intents() {
+  write_state([&] { intents_file_.store(intents_); },
+              "after a restart of the control plane backends are as the configuration says, drained ones too",
+              intents_unwritten_);
+}
+
 void ControlPlane::write_what_is_missing() {
   write_eras([] {});
+  if (!intents_unwritten_.empty() || intents_file_.is_behind()) write_intents();
   if (!numbers_unwritten_.empty() || numbers_file_.is_behind()) write_numbers();
 }
 

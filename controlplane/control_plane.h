@@ -109,6 +109,7 @@ class ControlPlane {
   void remember_eras();
   void write_eras(const std::function<void()>& write);
   void write_numbers();
+  void write_intents();
   void write_what_is_missing();
   void await_deadlines();
   std::set<BackendKey> removed_backends() const;
@@ -140,6 +141,7 @@ class ControlPlane {
 
   IntentsFile intents_file_;
   std::string intents_warning_;  // before whoever writes it, as the ones below
+  std::string intents_unwritten_;
   Intents intents_;
   std::string eras_warning_;    // what of the journal was not understood
   std::string eras_missing_;    // what it says nothing of

@@ -67,8 +67,8 @@ void ControlPlane::add_dataplane_warnings(std::vector<std::string>& warnings) co
 std::vector<std::string> ControlPlane::warnings() const {
   std::vector<std::string> warnings;
   if (!reload_error_.empty()) warnings.push_back("the last reload was refused: " + reload_error_);
-  for (const std::string& warning : {intents_warning_, eras_warning_, eras_missing_, eras_unwritten_, numbers_warning_,
-                                     numbers_unwritten_, health_.trouble()})
+  for (const std::string& warning : {intents_warning_, intents_unwritten_, eras_warning_, eras_missing_,
+                                     eras_unwritten_, numbers_warning_, numbers_unwritten_, health_.trouble()})
     if (!warning.empty()) warnings.push_back(warning);
   for (const std::string& warning : restart_warnings(*config_)) warnings.push_back(warning);
   for (const std::string& conflict : conflicts_of(*config_, host_facts())) warnings.push_back(conflict);

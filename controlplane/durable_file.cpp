@@ -53,6 +53,7 @@ std::optional<std::string> read_whole(const std::string& path) {
 
 void replace_durably(const std::string& path, std::string_view text) {
   const std::string aside = path + ".new";
+  make_state_directory(std::filesystem::path(path).parent_path());
   {
     const Descriptor file(open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file.valid()) fail("cannot create " + aside);

@@ -17,7 +17,7 @@ void make_state_directory(const std::string& path);
 // nullopt: there is no such file.
 std::optional<std::string> read_whole(const std::string& path);
 
-// The file has the old text or the new one, never anything else.
+// The file has the old text or the new one, never anything else. Makes its directory, if need be.
 void replace_durably(const std::string& path, std::string_view text);
 
 // `to` is what was `from`, or what it was before.

@@ -1,5 +1,6 @@
 #include "controlplane/intents.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
@@ -57,7 +58,9 @@ Intents IntentsFile::load(std::string& warning) {
   const std::optional<std::string> text = read_whole(path_);
   if (!text) return {};
   try {
-    return parse(*text);
+    Intents intents = parse(*text);
+    is_there_ = true;
+    return intents;
   } catch (const std::exception& error) {
     is_bad_ = true;
     warning = "operator intents in " + path_ + " cannot be understood (" + error.what() + "); " + kept_where() +
@@ -84,6 +87,11 @@ void IntentsFile::put_aside() {
 void IntentsFile::store(const Intents& intents) {
   if (is_bad_) put_aside();
   replace_durably(path_, to_json_text(intents));
+  is_there_ = true;
+}
+
+bool IntentsFile::is_behind() const {
+  return is_there_ && !std::filesystem::exists(path_);
 }
 
 }  // namespace guideway::controlplane

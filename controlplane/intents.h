@@ -50,13 +50,17 @@ class IntentsFile {
   // After this returns the intents survive a crash of the host. Throws std::system_error with a sentence.
   void store(const Intents& intents);
 
+  // Whether somebody took away what was stored or loaded.
+  bool is_behind() const;
+
  private:
   std::string kept_where();
   void put_aside();
 
   std::string path_;
-  std::string aside_;    // for a file that cannot be understood
-  bool is_bad_ = false;  // what is under path_ cannot be, and nobody has another copy
+  std::string aside_;      // for a file that cannot be understood
+  bool is_there_ = false;  // a file that says what we know, unless somebody took it away
+  bool is_bad_ = false;    // what is under path_ cannot be, and nobody has another copy
 };
 
 }  // namespace guideway::controlplane

@@ -125,6 +125,21 @@ TEST_F(IntentsFileTest, WhatIsInTheWayIsSaid) {
                   "; remove what is in its way, or name another one as [control] state_dir: Not a directory");
 }
 
+TEST_F(IntentsFileTest, NoticesThatAFileWasTakenAway) {
+  IntentsFile file(directory_);
+  EXPECT_FALSE(file.is_behind()) << "there was none";
+  file.store(kIntents);
+  EXPECT_FALSE(file.is_behind());
+  IntentsFile next(directory_);
+  next.load(warning_);
+  fs::remove_all(directory_);
+  EXPECT_TRUE(file.is_behind());
+  EXPECT_TRUE(next.is_behind());
+  file.store(kIntents);
+  EXPECT_FALSE(file.is_behind());
+  EXPECT_EQ(load(), kIntents);
+}
+
 // A kill between write and rename leaves the file aside, whole or in part.
 TEST_F(IntentsFileTest, ADeathBeforeTheRenameLeavesTheOldIntents) {
   IntentsFile(directory_).store(kIntents);
