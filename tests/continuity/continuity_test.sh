@@ -193,6 +193,39 @@ lb_removed_and_returned() {
   judge
 }
 
+# The router does not notice, and goes on sending. With second chance only: while a port of a bridge is down, what is for it
+# comes to all others, and an LB that does not know it may answer by way of the wrong backend.
+link_of_an_lb_down_for_a_second() {
+  watch
+  drain b1
+  lab_exec router ip link set lb1 down
+  sleep 1
+  lab_exec router ip link set lb1 up
+  sleep 2
+  judge
+}
+
+# One that has seen nothing of the drain, with a copy of the state directory of one that has.
+lb_joins_in_the_middle_of_a_drain() {
+  NEW_PER_SECOND=500
+  local newcomer=${lbs[-1]}
+  watch
+  lbs=("${lbs[@]::LBS-1}")
+  route_over "${lbs[@]}"
+  controlplane_dies "$newcomer"
+  lab_stop "$newcomer" dataplane
+  rm -rf "${LAB_DIR:?}/$newcomer/run/guideway"
+  drain b1
+  sleep 1
+  mkdir "$LAB_DIR/$newcomer/run/guideway"
+  cp -r "$LAB_DIR/lb1/run/guideway/state" "$LAB_DIR/$newcomer/run/guideway/state"
+  guideway_start "$newcomer"
+  lbs+=("$newcomer")
+  route_over "${lbs[@]}"
+  sleep 1
+  judge
+}
+
 # New connections after the drain are known to the LB that is lost, old ones to those that remain.
 lb_removed_in_the_middle_of_a_drain() {
   NEW_PER_SECOND=500
@@ -335,6 +368,7 @@ full=(nothing_happens hash_mod_n_breaks_9_of_10 a_dead_lb_that_is_not_withdrawn_
   add_1_of_10 drain_1 drain_3_and_remove_them halve_5_weights rolling_restart reload_of_an_unchanged_file
   control_planes_killed data_plane_killed_and_restarted data_plane_restarted_with_2_workers_and_back_with_1
   both_programs_killed_after_a_backend_was_removed health_checks_of_all_backends_fail lb_removed_and_returned
+  link_of_an_lb_down_for_a_second lb_joins_in_the_middle_of_a_drain
   lb_removed_in_the_middle_of_a_drain that_under_a_syn_flood that_under_a_syn_flood_with_the_flow_table_full
   ipip_add_1_of_10 ipip_drain_1 ipip_drain_3_and_remove_them ipip_halve_5_weights ipip_rolling_restart
   ipip_lb_removed_in_the_middle_of_a_drain)
