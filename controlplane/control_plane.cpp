@@ -65,7 +65,9 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
       numbers_before_(numbers_file_.load(numbers_warning_)),
       publisher_(loop, {[this] { return decide_now(); }, [this] { return link_.oldest_pin(); },
                         [this] { note_announcements(); }, [this] { tables_replaced(); }}),
-      health_(loop, [this](const HealthChecker::Verdict&) { publisher_.request(); }),
+      health_(
+          loop, [this](const HealthChecker::Verdict&) { publisher_.request(); },
+          [this](const IpAddress& backend) { return next_hops_.cut_off(backend); }),
       fail_open_(loop, [this] { publisher_.request(); }),
       next_hops_(loop, [this] { publisher_.request(); }),
       stats_timer_(loop, [this] { sample_stats(); }),

@@ -19,8 +19,8 @@ struct HealthChecker::Target {
   Timer timer;
 };
 
-HealthChecker::HealthChecker(EventLoop& loop, std::function<void(const Verdict&)> on_verdict)
-    : loop_(loop), prober_(loop), on_verdict_(std::move(on_verdict)) {}
+HealthChecker::HealthChecker(EventLoop& loop, std::function<void(const Verdict&)> on_verdict, Hindrance hindrance)
+    : loop_(loop), prober_(loop), on_verdict_(std::move(on_verdict)), hindrance_(std::move(hindrance)) {}
 HealthChecker::~HealthChecker() = default;
 
 void HealthChecker::follow(const config::Config& config) {
@@ -83,9 +83,20 @@ void HealthChecker::begin(const HealthTarget& key, const config::HealthCheck& ch
 void HealthChecker::check_now(const std::shared_ptr<Target>& target) {
   target->state.begin(steady_clock::now(), random());
   // A target that is gone or begun anew by the time the result arrives does not hear of it.
-  prober_.probe(target->key.address, target->check, [this, weak = std::weak_ptr(target)](const ProbeResult& result) {
-    if (const auto alive = weak.lock()) finished(alive, result);
-  });
+  const IpAddress address = target->key.address;
+  prober_.probe(address, target->check,
+                [this, weak = std::weak_ptr(target), hindrance = hindrance_(address)](const ProbeResult& result) {
+                  const auto alive = weak.lock();
+                  if (alive) finished(alive, without_blame(result, alive->key.address, hindrance));
+                });
+}
+
+// `hindrance`: what was in the way when the probe began.
+ProbeResult HealthChecker::without_blame(const ProbeResult& result, const IpAddress& address,
+                                         std::string hindrance) const {
+  if (result.verdict != ProbeResult::Verdict::bad) return result;
+  if (hindrance.empty()) hindrance = hindrance_(address);
+  return hindrance.empty() ? result : ProbeResult{ProbeResult::Verdict::none, hindrance};
 }
 
 void HealthChecker::finished(const std::shared_ptr<Target>& target, const ProbeResult& result) {

@@ -24,7 +24,12 @@ class HealthChecker {
     std::string reason;  // of the result that decided: "connection refused (3 of 3)"
   };
 
-  HealthChecker(EventLoop& loop, std::function<void(const Verdict&)> on_verdict);
+  // Why nothing from this host gets to an address, as far as it is this host's fault; empty: nothing is known.
+  using Hindrance = std::function<std::string(const IpAddress&)>;
+
+  HealthChecker(
+      EventLoop& loop, std::function<void(const Verdict&)> on_verdict,
+      Hindrance hindrance = [](const IpAddress&) { return std::string(); });
   ~HealthChecker();
 
   // Checks what `config` asks for: new targets begin, targets that are gone end, the others go on undisturbed unless
@@ -45,6 +50,7 @@ class HealthChecker {
   struct Target;
   void begin(const HealthTarget& key, const config::HealthCheck& check, Health initial);
   void check_now(const std::shared_ptr<Target>& target);
+  ProbeResult without_blame(const ProbeResult& result, const IpAddress& address, std::string hindrance) const;
   void finished(const std::shared_ptr<Target>& target, const ProbeResult& result);
   void judge(Target& target, const ProbeResult& result);
   void note_trouble();
@@ -53,6 +59,7 @@ class HealthChecker {
   EventLoop& loop_;
   Prober prober_;
   std::function<void(const Verdict&)> on_verdict_;
+  Hindrance hindrance_;
   std::mt19937_64 engine_{std::random_device{}()};
   std::map<HealthTarget, std::shared_ptr<Target>> targets_;
   std::map<HealthTarget, Health> health_;

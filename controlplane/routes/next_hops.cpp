@@ -65,6 +65,10 @@ std::string NextHops::trouble(const IpAddress& backend) const {
   return found == trouble_.end() ? std::string() : found->second;
 }
 
+std::string NextHops::cut_off(const IpAddress& backend) const {
+  return egress_before_.contains(backend) ? trouble(backend) : std::string();
+}
+
 // ---- news from the kernel ------------------------------------------------------------------------------------------
 
 void NextHops::read_kernel() {

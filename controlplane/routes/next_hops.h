@@ -49,6 +49,8 @@ class NextHops {
   void remember(const IpAddress& backend, const Egress& egress);
 
   const std::map<IpAddress, Egress>& egress() const { return egress_; }
+  // Why nothing gets to a backend that was reachable: its link is down. Empty: it is not, or not for that.
+  std::string cut_off(const IpAddress& backend) const;
   // Those that a router carries on to: nothing can be sent to their own MAC addresses.
   const std::set<IpAddress>& behind_gateway() const { return behind_gateway_; }
   // Why there is no egress, or why it is an old one; empty if all is well.

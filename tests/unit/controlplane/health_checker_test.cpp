@@ -155,5 +155,28 @@ TEST(HealthChecker, KeepsTheLastVerdictWhileThisHostHasNoDescriptor) {
   EXPECT_EQ(checker.health().at(target), Health::up);
 }
 
+// For longer than `fall` checks.
+TEST(HealthChecker, KeepsTheLastVerdictWhileNothingGetsThere) {
+  std::optional<Backend> backend("HTTP/1.1 200 OK\r\n\r\n");
+  const HealthTarget target{kLoopback, "http"};
+  EventLoop loop;
+  std::string hindrance;
+  HealthChecker checker(
+      loop, [](const HealthChecker::Verdict&) {}, [&](const IpAddress&) { return hindrance; });
+  checker.follow(one_backend(http_check(backend->port())));
+  ASSERT_TRUE(run_until(loop, [&] { return checker.health().at(target) == Health::up; }));
+  hindrance = "interface gwt0 is down";
+  EXPECT_TRUE(run_until(loop, [&] { return checker.last_result(target) == "status 200"; }));
+  EXPECT_EQ(checker.trouble(), "") << "it answers all the same";
+  backend.reset();
+  EXPECT_FALSE(run_until(
+      loop, [&] { return checker.health().at(target) != Health::up; }, std::chrono::seconds(1)));
+  EXPECT_EQ(checker.trouble(),
+            "this host cannot check 1 of 1 health targets, so their last verdicts hold: interface gwt0 is down");
+  hindrance.clear();
+  EXPECT_TRUE(run_until(loop, [&] { return checker.health().at(target) == Health::down; })) << "it is dead";
+  EXPECT_EQ(checker.trouble(), "");
+}
+
 }  // namespace
 }  // namespace guideway::controlplane

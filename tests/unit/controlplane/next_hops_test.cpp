@@ -122,10 +122,12 @@ TEST_F(NextHopsTest, WithTheLinkAllWaysComeBackAtOnce) {
     NetworkLab::there("ip link set gwt1 down");
     ASSERT_TRUE(run_until(loop_, [&] { return next_hops_.egress().empty(); }));
     EXPECT_EQ(next_hops_.trouble(other), "interface gwt0 is down");
+    EXPECT_EQ(next_hops_.cut_off(other), "interface gwt0 is down");
     if (asked_in_vain) NetworkLab::here("ip neigh replace 10.77.0.3 dev gwt0 nud failed");
     NetworkLab::there("ip link set gwt1 up");
     ASSERT_TRUE(run_until(loop_, [&] { return !next_hops_.egress().empty(); }));
     EXPECT_EQ(next_hops_.egress(), before);
+    EXPECT_EQ(next_hops_.cut_off(other), "");
     ASSERT_TRUE(run_until(loop_, [&] { return next_hops_.trouble(other).empty(); }));
     EXPECT_EQ(next_hops_.egress(), before);
   }
