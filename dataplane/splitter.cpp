@@ -8,8 +8,11 @@
 namespace guideway {
 namespace {
 
-constexpr std::uint32_t kUnitBytes = 8;                        // of fragment offsets
-constexpr std::size_t kFragmentsMax = 65535 / (576 - 60) + 1;  // of the largest packet over the smallest path MTU
+constexpr std::uint32_t kUnitBytes = 8;  // of fragment offsets
+// Of the largest packet over the smallest path MTU, behind the most headers: GUE over IPv4 and an inner header with
+// options.
+constexpr std::uint32_t kRoomMin = (576 - 32 - 60) / kUnitBytes * kUnitBytes;
+constexpr std::size_t kFragmentsMax = 65535 / kRoomMin + 1;
 
 // A part of what is cut.
 struct Piece {

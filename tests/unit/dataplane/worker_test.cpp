@@ -88,6 +88,7 @@ const IpAddress kVipA = *parse_ip("203.0.113.10");  // its backend is behind por
 const IpAddress kVipB = *parse_ip("203.0.113.20");  // behind port 1
 const IpAddress kVipC = *parse_ip("203.0.113.30");  // its egress port does not exist
 const IpAddress kVipD = *parse_ip("203.0.113.40");  // no backend
+const IpAddress kVipE = *parse_ip("203.0.113.50");  // its packets are cut, for the smallest path MTU there is
 
 VectorPort::Frame tcp_syn(const IpAddress& to, std::uint16_t source_port = 40000) {
   VectorPort::Frame frame(sizeof(EthernetHeader) + 20 + 20);
@@ -111,6 +112,14 @@ DesiredPool pool_behind(std::uint8_t port, const char* backend, std::uint32_t st
   return {.encap = Encap::ipip, .slot_count = 1009, .backends = {{*parse_ip(backend), 1, stats_index, true, egress}}};
 }
 
+DesiredPool pool_behind_a_narrow_path() {
+  DesiredPool pool = pool_behind(0, "192.0.2.104", 5);
+  pool.encap = Encap::gue0;
+  pool.oversize = Oversize::fragment_inner;
+  pool.backends[0].egress->path_mtu_bytes = 576;
+  return pool;
+}
+
 class WorkerTest : public ::testing::Test {
  protected:
   static constexpr std::uint32_t kStatsCapacity = 8;
@@ -124,12 +133,13 @@ class WorkerTest : public ::testing::Test {
 
     DesiredTables tables;
     tables.pools = {pool_behind(0, "192.0.2.101", 0), pool_behind(1, "192.0.2.102", 1),
-                    pool_behind(7, "192.0.2.103", kStatsCapacity + 1), DesiredPool{}};
+                    pool_behind(7, "192.0.2.103", kStatsCapacity + 1), DesiredPool{}, pool_behind_a_narrow_path()};
     tables.vips = {{.prefix = IpPrefix::of(kVipA), .port = 80, .pool = 0, .stats_index = 0},
                    {.prefix = IpPrefix::of(kVipB), .port = 80, .pool = 1, .stats_index = kStatsCapacity},
                    {.prefix = IpPrefix::of(kVipC), .port = 80, .pool = 2, .stats_index = 2},
                    {.prefix = IpPrefix::of(kVipD), .port = 80, .pool = 3, .stats_index = 3},
-                   {.prefix = IpPrefix::of(kVipA), .port = 443, .pool = 0, .stats_index = 4}};
+                   {.prefix = IpPrefix::of(kVipA), .port = 443, .pool = 0, .stats_index = 4},
+                   {.prefix = IpPrefix::of(kVipE), .port = 80, .pool = 4, .stats_index = 5}};
     writer_ = shm::TablesWriter::create(1 << 20);
     writer_->publish(ImageBuilder().build(tables));
     pools_.resize(pool_count(writer_->memory(), writer_->root()));
@@ -364,6 +374,21 @@ TEST_F(WorkerTest, NumbersDatagramsThatItFragmentsAsItIsTold) {
   EXPECT_EQ(identification(a_.sent[0]), 2);
   EXPECT_EQ(identification(a_.sent[1]), 2);
   EXPECT_EQ(identification(a_.sent[2]), 6);
+}
+
+// The largest frame that lies in one buffer, with as many options as there can be.
+TEST_F(WorkerTest, CutsALargePacketIntoAsManyFragmentsAsItTakes) {
+  constexpr std::size_t kOptionBytes = 40;
+  constexpr std::uint8_t kNoOperation = 1;
+  VectorPort::Frame frame = tcp_syn(kVipE);
+  frame.insert(frame.begin() + sizeof(EthernetHeader) + sizeof(Ipv4Header), kOptionBytes, kNoOperation);
+  frame[sizeof(EthernetHeader)] = 0x4f;
+  a_.incoming = {of_ip_bytes(frame, 65535 - sizeof(EthernetHeader))};
+  poll({{&a_}});
+  EXPECT_EQ(counter(Counter::tx_packets), 1U);
+  EXPECT_EQ(counter(Counter::drop_no_buffer), 0U);
+  EXPECT_EQ(a_.sent.size(), 137U)
+      << "480 bytes in each: 576 - 32 of GUE over IPv4 - 60 of the inner header, in units of 8";
 }
 
 // Receivers put together what has the same source, destination, protocol and identification.
