@@ -190,9 +190,10 @@ void Worker::send_in_fragments(const WorkerPort& from, std::size_t egress, Packe
     sent++;
     count(Counter::tx_bytes, fragment.frame_bytes);
   }
+  if (sent == 0) drop(packet, fragments.problem != kNothing ? fragments.problem : Counter::drop_tx_full);
   Packet* const whole = &packet;
   from.network->release(&whole, 1);
-  if (sent == 0) return count(fragments.problem != kNothing ? fragments.problem : Counter::drop_tx_full, 1);
+  if (sent == 0) return count(packet.reason, 1);
   count(Counter::tx_packets, 1);
   count(Counter::tx_fragments, sent - 1);
   count_sent(packet, view);

@@ -116,7 +116,7 @@ std::string Report::text_of(const End& end, const Client& client) const {
       return "sent to " + backend_text(packet, client);
     case Verdict::split_outer:
     case Verdict::split_inner:
-      if (end.frames == 0) return "dropped: it could not be sent in fragments";
+      if (end.frames == 1) return "sent to " + backend_text(packet, client);
       return fmt::format("sent in {} fragments to {}", end.frames, backend_text(packet, client));
     case Verdict::reply:
       return "answered, " + counter_text(answered_as(packet.reason));

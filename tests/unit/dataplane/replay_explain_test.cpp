@@ -28,6 +28,7 @@ device = "net_null0"
 [pool.web]
 slots = 251
 scheduler = "source-hash"
+oversize = "fragment-inner"
 backends = [{ name = "b1", address = "10.0.0.1" }, { name = "b2", address = "10.0.0.2" }]
 [vip.web]
 address = ["203.0.113.10", "2001:db8::10"]
@@ -134,6 +135,15 @@ TEST_F(ReplayExplainTest, TheSlotOfAMappedClientIsThatOfIpv6) {
   const std::string text = explain({syn6(client)});
   EXPECT_NE(text.find(" [::ffff:198.51.100.7]:1000 > [2001:db8::10]:80 tcp"), std::string::npos) << text;
   EXPECT_NE(text.find("slot " + std::to_string(slot) + " of 251"), std::string::npos) << text;
+}
+
+TEST_F(ReplayExplainTest, APacketThatCannotBeCutIsDroppedForAReason) {
+  constexpr std::size_t kIpBytes = 65535;  // with Ethernet it does not fit one buffer
+  Bytes frame = syn4(1000);
+  frame.resize(sizeof(EthernetHeader) + kIpBytes);
+  store(frame.data() + sizeof(EthernetHeader) + offsetof(Ipv4Header, total_length), Be16::from_host(kIpBytes));
+  const std::string text = explain({frame});
+  EXPECT_NE(text.find(": dropped, drop_segmented: "), std::string::npos) << text;
 }
 
 // It would be called too short for its own lengths.
