@@ -53,7 +53,7 @@ ControlPlane::ControlPlane(EventLoop& loop, std::string config_path, config::Loa
     : loop_(loop),
       config_path_(std::move(config_path)),
       config_(std::move(loaded.config)),
-      at_start_(*config_),
+      control_at_start_(config_->control),
       config_warnings_(loaded.warnings()),
       started_(system_clock::now()),
       loaded_at_(started_),

@@ -134,7 +134,7 @@ class ControlPlane {
   EventLoop& loop_;
   std::string config_path_;
   std::optional<config::Config> config_;
-  config::Config at_start_;  // [control]: takes effect at the start of this program only, but for tables_memory
+  config::Control control_at_start_;  // takes effect at the start of this program only, but for tables_memory
   std::vector<std::string> config_warnings_;
   std::string reload_error_;
   WallTime started_, loaded_at_;

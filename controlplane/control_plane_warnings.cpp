@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/config/start_digests.h"
 #include "controlplane/control_plane.h"
 #include "controlplane/pool_warnings.h"
 #include "controlplane/text.h"
@@ -32,11 +33,16 @@ std::vector<std::string> ControlPlane::restart_warnings(const config::Config& co
   const auto changed = [&](bool same, const char* section, const char* program) {
     if (!same) warnings.push_back(fmt::format("{} has changed; restart {} for it to take effect", section, program));
   };
-  changed(config.dataplane == at_start_.dataplane, "[dataplane]", "guideway-dataplane");
-  changed(config.bgp == at_start_.bgp, "[bgp]", "guideway-dataplane");
+  if (link_.connected()) {
+    const StartDigests& running = link_.stats().start;
+    const StartDigests wanted = config::start_digests_of(config);
+    changed(running.dataplane == wanted.dataplane, "[dataplane]", "guideway-dataplane");
+    changed(running.flows == wanted.flows, "[flows]", "guideway-dataplane");
+    changed(running.bgp == wanted.bgp, "[bgp]", "guideway-dataplane");
+  }
   config::Control control = config.control;
-  control.tables_mib = at_start_.control.tables_mib;
-  changed(control == at_start_.control, "[control]", "guideway-controlplane");
+  control.tables_mib = control_at_start_.tables_mib;
+  changed(control == control_at_start_, "[control]", "guideway-controlplane");
   return warnings;
 }
 

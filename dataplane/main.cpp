@@ -8,6 +8,7 @@
 
 #include "common/command_line.h"
 #include "common/config/load.h"
+#include "common/config/start_digests.h"
 #include "common/shm/handover.h"
 #include "common/shm/tables_reader.h"
 #include "dataplane/eal.h"
@@ -37,8 +38,12 @@ config::Config load(const Options& options) {
   config::LoadResult result = config::load_config(options.config);
   if (!result.diagnostics.empty()) std::fputs(result.report().c_str(), stderr);
   if (!result.config) throw StartError("{} has errors, see above; nothing was started", options.config);
-  if (options.no_huge) result.config->dataplane.hugepages = config::Hugepages::off;
   return *std::move(result.config);
+}
+
+config::Config with_options(config::Config config, const Options& options) {
+  if (options.no_huge) config.dataplane.hugepages = config::Hugepages::off;
+  return config;
 }
 
 FlowsFile open_flows(const config::Config& config, const TscClock& clock) {
@@ -55,13 +60,14 @@ FlowsFile open_flows(const config::Config& config, const TscClock& clock) {
 void run(const Options& options) {
   require_cpu_features();
   require_root();
-  const config::Config config = load(options);
+  const config::Config of_file = load(options);
+  const config::Config config = with_options(of_file, options);
   require_cores(config.dataplane);
   // Beyond this point the configuration is valid, and the host has what it names.
 
   Signals signals;
   std::filesystem::create_directories(config.control.run_dir);
-  StatsSegment stats(config.dataplane);
+  StatsSegment stats(config.dataplane, config::start_digests_of(of_file));
   shm::HandoverServer handover(config.control.run_dir + "/dataplane.sock", stats.read_only_descriptor());
   // Beyond this point no other data plane serves this run directory, and signals wait for the main loop.
 

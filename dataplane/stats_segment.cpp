@@ -15,7 +15,7 @@ std::size_t size_bytes_of(const config::Dataplane& config) {
 
 }  // namespace
 
-StatsSegment::StatsSegment(const config::Dataplane& config)
+StatsSegment::StatsSegment(const config::Dataplane& config, const StartDigests& start)
     : memory_(shm::create_sealed_memory("guideway-stats", size_bytes_of(config))),
       mapping_(shm::map_whole(memory_, shm::Access::read_write)) {
   if (!mapping_.valid()) throw std::system_error(ENOMEM, std::generic_category(), "mapping the stats region");
@@ -31,6 +31,7 @@ StatsSegment::StatsSegment(const config::Dataplane& config)
   stats.vip_capacity = config.vips_max;
   stats.backend_capacity = config.backends_max;
   stats.port_count = static_cast<std::uint32_t>(config.ports.size());
+  stats.start = start;
   for (std::uint32_t w = 0; w < stats.worker_count; w++) worker(WorkerId{w}).block->lcore = config.worker_cores[w];
 }
 

@@ -15,7 +15,7 @@ namespace guideway {
 class StatsSegment {
  public:
   // Throws std::system_error.
-  explicit StatsSegment(const config::Dataplane& config);
+  StatsSegment(const config::Dataplane& config, const StartDigests& start);
 
   StatsHeader& header() { return *reinterpret_cast<StatsHeader*>(mapping_.bytes().data()); }
   WorkerStats worker(WorkerId w) { return stats_of(header(), w); }

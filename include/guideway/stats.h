@@ -26,7 +26,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kStatsLayoutVersion = 3;
+inline constexpr std::uint32_t kStatsLayoutVersion = 4;
 inline constexpr std::uint32_t kPortsMax = 16;
 
 enum class Counter : std::uint8_t {
@@ -110,13 +110,22 @@ struct PortInfo {
 };
 static_assert(sizeof(PortInfo) == 96);
 
+// Of what a data plane takes from its file when it starts: equal sections give equal numbers.
+struct StartDigests {
+  std::uint64_t dataplane;
+  std::uint64_t flows;  // without settle_after, which takes effect at a reload
+  std::uint64_t bgp;
+};
+static_assert(sizeof(StartDigests) == 24);
+
 struct StatsHeader {
   SegmentHeader segment;
   std::uint32_t worker_count;
   std::uint32_t vip_capacity;      // elements of each worker's `vips`
   std::uint32_t backend_capacity;  // elements of each worker's `backends` and `flows`
   std::uint32_t port_count;
-  std::array<std::uint64_t, 6> spare0;
+  StartDigests start;
+  std::array<std::uint64_t, 3> spare0;
   // Written by the main core:
   alignas(kCacheLineBytes) std::atomic<std::uint64_t> gatekeeper_pin;
   std::atomic<std::uint64_t> active_generation;     // what the workers are told to use; 0 = none
@@ -182,6 +191,7 @@ constexpr std::uint64_t stats_layout_hash() {
       .GUIDEWAY_FIELD(StatsHeader, vip_capacity)
       .GUIDEWAY_FIELD(StatsHeader, backend_capacity)
       .GUIDEWAY_FIELD(StatsHeader, port_count)
+      .GUIDEWAY_FIELD(StatsHeader, start)
       .GUIDEWAY_FIELD(StatsHeader, gatekeeper_pin)
       .GUIDEWAY_FIELD(StatsHeader, active_generation)
       .GUIDEWAY_FIELD(StatsHeader, rejected_generation)
@@ -192,6 +202,10 @@ constexpr std::uint64_t stats_layout_hash() {
       .GUIDEWAY_FIELD(StatsHeader, rejected_reason)
       .GUIDEWAY_FIELD(StatsHeader, speaker_error)
       .GUIDEWAY_FIELD(StatsHeader, ports)
+      .GUIDEWAY_TYPE(StartDigests)
+      .GUIDEWAY_FIELD(StartDigests, dataplane)
+      .GUIDEWAY_FIELD(StartDigests, flows)
+      .GUIDEWAY_FIELD(StartDigests, bgp)
       .GUIDEWAY_TYPE(PortInfo)
       .GUIDEWAY_FIELD(PortInfo, name)
       .GUIDEWAY_FIELD(PortInfo, device)

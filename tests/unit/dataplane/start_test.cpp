@@ -140,7 +140,7 @@ TEST(StatsSegment, IsNotReadyBeforeItIsPublished) {
   auto config = two_workers();
   config.vips_max = 10;
   config.backends_max = 20;
-  StatsSegment stats(config);
+  StatsSegment stats(config, {});
   const Descriptor descriptor = stats.read_only_descriptor();
   EXPECT_TRUE(shm::is_sealed(descriptor));
   const shm::Mapping reader = shm::map_whole(descriptor, shm::Access::read_only);

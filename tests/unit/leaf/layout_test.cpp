@@ -234,7 +234,12 @@ TEST(Layout, StatsRegionIsPinned) {
   EXPECT_FIELD(StatsHeader, vip_capacity, 68, 4);
   EXPECT_FIELD(StatsHeader, backend_capacity, 72, 4);
   EXPECT_FIELD(StatsHeader, port_count, 76, 4);
-  EXPECT_FIELD(StatsHeader, spare0, 80, 48);
+  EXPECT_FIELD(StatsHeader, start, 80, 24);
+  EXPECT_TYPE(StartDigests, 24, 8);
+  EXPECT_FIELD(StartDigests, dataplane, 0, 8);
+  EXPECT_FIELD(StartDigests, flows, 8, 8);
+  EXPECT_FIELD(StartDigests, bgp, 16, 8);
+  EXPECT_FIELD(StatsHeader, spare0, 104, 24);
   EXPECT_FIELD(StatsHeader, gatekeeper_pin, 128, 8);
   EXPECT_FIELD(StatsHeader, active_generation, 136, 8);
   EXPECT_FIELD(StatsHeader, rejected_generation, 144, 8);
@@ -275,8 +280,8 @@ TEST(Layout, BpfMapsArePinned) {
 TEST(Layout, HashesArePinned) {
   EXPECT_EQ(kTablesLayoutVersion, 5U);
   EXPECT_EQ(tables_layout_hash(), 0xbee5d6d635be53b5U);
-  EXPECT_EQ(kStatsLayoutVersion, 3U);
-  EXPECT_EQ(stats_layout_hash(), 0xe22e22a3bff29ebfU) << "a new counter changes it, too: pin it anew";
+  EXPECT_EQ(kStatsLayoutVersion, 4U);
+  EXPECT_EQ(stats_layout_hash(), 0xc135b6f476de8494U) << "a new counter changes it, too: pin it anew";
   EXPECT_EQ(kFlowsLayoutVersion, 1U);
   EXPECT_EQ(flows_layout_hash(), 0xd9f8023bae04beefU);
 }
