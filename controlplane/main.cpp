@@ -1,16 +1,21 @@
 // guideway-controlplane: from configuration, health and the kernel's routes to the tables the data plane works by.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 
 #include "common/command_line.h"
 #include "common/config/load.h"
+#include "common/path_lock.h"
 #include "controlplane/api/handler.h"
 #include "controlplane/api/http_server.h"
 #include "controlplane/control_plane.h"
+#include "controlplane/durable_file.h"
 #include "controlplane/log.h"
 
 namespace guideway::controlplane {
@@ -30,9 +35,21 @@ bool report_problems(const config::LoadResult& loaded) {
   return !loaded.config;
 }
 
+// Two control planes would write over each other's intents and eras. A directory that cannot be written gives no lock,
+// and keeps nobody from starting: whoever wants to write there will say so.
+Descriptor lock_state(const std::string& state_dir) {
+  make_state_directory(state_dir);
+  Descriptor lock = lock_path(state_dir + "/state");
+  if (!lock.valid() && errno == EADDRINUSE)
+    throw std::runtime_error("another control plane keeps its state in " + state_dir +
+                             "; stop it, or give each a [control] state_dir of its own");
+  return lock;
+}
+
 void run(const std::string& config_path, config::LoadResult loaded) {
   EventLoop loop;
   const config::Control control = loaded.config->control;
+  const Descriptor state_lock = lock_state(control.state_dir);
   ControlPlane control_plane(loop, config_path, std::move(loaded));
   // From here on we are the only control plane of this run_dir.
   const api::HttpServer server(loop, control.run_dir + "/control.sock", control.socket_group,
@@ -47,8 +64,9 @@ void run(const std::string& config_path, config::LoadResult loaded) {
   log(Level::info, "control plane started with {}", config_path);
   loop.run();
   // The tables stay in force: nothing is withdrawn or torn down here.
-  log(Level::info, "control plane stopped; the data plane goes on with generation {}",
-      number(control_plane.published()));
+  const Generation left = control_plane.published();
+  log(Level::info, "control plane stopped{}",
+      left == Generation::none ? "" : fmt::format("; the data plane goes on with generation {}", number(left)));
 }
 
 int run_program(int argc, char** argv) {

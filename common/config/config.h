@@ -3,7 +3,7 @@
 //   - names are [a-z0-9_-]{1,63} and unique in their table, references (pool, health_check) resolve to positions,
 //   - no two VIPs share address, port and protocol; no two backends of a pool share an address or a server ID,
 //   - QUIC VIPs have pools with QUIC layouts, whose shapes are sound and whose backends have the server IDs they want,
-//   - weights are 0…65535, slot counts prime-like choices checked by range, durations positive and bounded.
+//   - weights are 0…65535, slot counts prime, durations positive and bounded.
 //
 // Thread-safety: plain values.
 #pragma once

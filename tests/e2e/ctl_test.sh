@@ -71,7 +71,7 @@ full() {
 
 sed 's,198.18.0.0/24,198.18.0.1/24,' "$work/guideway.toml" >"$work/bad.toml"
 sed 's/weight = 2/weight = 5/' "$work/guideway.toml" >"$work/other.toml"
-echo 1..43
+echo 1..44
 holds 'check accepts a good file' 0 '^0 errors' check "$work/guideway.toml"
 holds 'check refuses a bad one' 1 'No such file' check "$work/none.toml"
 holds 'check names the fix' 1 'address "198.18.0.1/24" has bits set behind its prefix; write 198.18.0.0/24' \
@@ -97,6 +97,10 @@ for _ in $(seq 100); do
   [ -S "$work/run/control.sock" ] && break
   sleep 0.1
 done
+
+sed "s,$work/run,$work/run2," "$work/guideway.toml" >"$work/second.toml"
+said=$(timeout 20 "$controlplane" --config "$work/second.toml" 2>&1)
+judge 'a state directory is for one control plane' 1 "another control plane keeps its state in $work/state; stop it" $?
 
 live 'status shows the VIPs' 0 '^web  203.0.113.10:80 tcp  ' status
 live 'status shows prefixes and what becomes of packets' 0 '^net  198.18.0.0/24:any tcp .*  unserved reject; ' status
