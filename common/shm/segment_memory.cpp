@@ -23,12 +23,33 @@ std::size_t round_up_to_page(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-// Tables of megabytes take few entries of the TLB then. Where the host gives shared memory no large pages
-// (shmem_enabled), nothing happens. Whoever made the memory asks first, so that no page moves below a worker.
+constexpr std::size_t kLargePageBytes = std::size_t{2} << 20;
+
+// The shared mapping of `fd`, where a large page can be; MAP_FAILED if it cannot be mapped.
+void* map_aligned(const Descriptor& fd, std::size_t size_bytes, int protection) {
+  constexpr int kFlags = MAP_SHARED | MAP_POPULATE;
+  if (size_bytes < kLargePageBytes) return mmap(nullptr, size_bytes, protection, kFlags, fd.get(), 0);
+  // More address space than is needed, of which what is beside the mapping is given back.
+  const std::size_t room_bytes = round_up_to_page(size_bytes) + kLargePageBytes;
+  void* room = mmap(nullptr, room_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return MAP_FAILED;
+  auto* const begin = static_cast<std::byte*>(room);
+  const std::size_t before = -reinterpret_cast<std::uintptr_t>(room) % kLargePageBytes;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + round_up_to_page(size_bytes), kLargePageBytes - before);
+  void* at = mmap(begin + before, size_bytes, protection, kFlags | MAP_FIXED, fd.get(), 0);
+  if (at == MAP_FAILED) munmap(begin + before, round_up_to_page(size_bytes));
+  return at;
+}
+
+// Tables of megabytes take few entries of the TLB then. Since Linux 6.1 large pages are given whatever the host's
+// shmem_enabled says (madvise(2), MADV_COLLAPSE), unless that is `deny`; where there are none, nothing happens. Whoever
+// made the memory asks first, so that no page moves below a worker.
 void ask_for_large_pages(void* at, std::size_t size_bytes) {
 #if !defined(MADV_COLLAPSE)
   constexpr int MADV_COLLAPSE = 25;  // Linux 6.1; the C library is older
 #endif
+  if (size_bytes < kLargePageBytes) return;
   if (madvise(at, size_bytes, MADV_HUGEPAGE) == 0) madvise(at, size_bytes, MADV_COLLAPSE);
 }
 
@@ -79,7 +100,7 @@ Mapping map_whole(const Descriptor& fd, Access access) {
   const std::size_t size = memory_bytes(fd);
   if (size == 0) return {};
   const int protection = access == Access::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* at = mmap(nullptr, size, protection, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
+  void* at = map_aligned(fd, size, protection);
   if (at == MAP_FAILED) return {};
   ask_for_large_pages(at, size);
   mlock(at, size);  // where RLIMIT_MEMLOCK allows; without it the pages may be swapped out, nothing worse
