@@ -117,7 +117,8 @@ Explanation explain(const TablesView& view, const Flow& flow) {
   e.verdict = verdict_without_backend(e.vip->no_backend);
   e.scheduler = pool->scheduler;
   explain_slot(*pool, slot_hash(view.hash_keys, *pool, e.hash, flow.family, flow.source), e);
-  if (e.record != nullptr && (e.record->flags & kBackendReachable) != 0) e.verdict = Verdict::forward;
+  if (e.record != nullptr) e.outer = outer_of(view, *e.record);
+  if (e.outer != nullptr) e.verdict = Verdict::forward;
   return e;
 }
 

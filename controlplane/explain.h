@@ -46,6 +46,7 @@ struct Explanation {
   bool has_oldest = false;               // the first of them is the oldest; else all of them are nothing but hops
   std::optional<std::uint32_t> backend;  // position in the pool: of a new flow
   const BackendRecord* record = nullptr;
+  const OuterTemplate* outer = nullptr;  // nullptr: the backend is not reachable
 };
 const char* to_text(Explanation::Verdict verdict);
 

@@ -36,8 +36,8 @@ std::map<std::uint32_t, MatchedPool> match_pools(const TablesView& view, const c
 }
 
 // The header says what any encapsulation would have as its source.
-bool has_whole_source(const BackendRecord& record) {
-  return record.encap != Encap::l2dsr && record.source_entropy == Be32{};
+bool has_whole_source(const OuterTemplate& outer) {
+  return outer.encap != Encap::l2dsr && outer.source_entropy == Be32{};
 }
 
 std::uint32_t unsettled_slots(const PoolView& pool) {
@@ -45,7 +45,7 @@ std::uint32_t unsettled_slots(const PoolView& pool) {
                                                   [](SlotEntry entry) { return (entry & kSlotUnsettled) != 0; }));
 }
 
-void inherit_pool(const PoolView& live, const config::Config& config, const MatchedPool& match,
+void inherit_pool(const TablesView& view, const PoolView& live, const config::Config& config, const MatchedPool& match,
                   const std::set<BackendKey>& removed, Inheritance& out) {
   const config::Pool& pool = *match.pool;
   const std::vector<std::uint32_t> slots = LiveTables::owned_slots(live);
@@ -59,28 +59,28 @@ void inherit_pool(const PoolView& live, const config::Config& config, const Matc
         (!alive && !removed.contains({pool.name, record.address})) || (match.nobody_is_up && slots[b] > 0);
     if (check != nullptr && (slots[b] > 0 || down))
       out.health.emplace(HealthTarget{record.address, check->name}, down ? Health::down : Health::up);
-    if ((record.flags & kBackendReachable) == 0) continue;
-    if (has_whole_source(record))
-      out.egress.insert_or_assign(record.address, egress_of(record));
-    else if (record.encap == pool.encap)
-      out.egress.emplace(record.address, egress_of(record));
+    const OuterTemplate* outer = outer_of(view, record);
+    if (outer == nullptr) continue;
+    if (has_whole_source(*outer))
+      out.egress.insert_or_assign(record.address, egress_of(record, *outer));
+    else if (outer->encap == pool.encap)
+      out.egress.emplace(record.address, egress_of(record, *outer));
   }
 }
 
 }  // namespace
 
-Egress egress_of(const BackendRecord& record) {
+Egress egress_of(const BackendRecord& record, const OuterTemplate& outer) {
   Egress egress;
   egress.port = record.port;
-  egress.path_mtu_bytes = record.path_mtu_bytes;
-  const auto ethernet = load<EthernetHeader>(record.outer);
-  egress.source_mac = ethernet.source;
-  egress.next_hop_mac = ethernet.destination;
-  for (std::size_t at = sizeof(EthernetHeader); at < record.ip_at; at += sizeof(VlanTag))
-    egress.vlans.push_back(load<Be16>(record.outer + at).host() & kVlanIdMask);
-  if (record.encap == Encap::l2dsr) return egress;
-  const std::uint8_t* ip = record.outer + record.ip_at;
-  if (record.outer_family == Family::ipv4)
+  egress.path_mtu_bytes = outer.path_mtu_bytes;
+  egress.source_mac = load<EthernetHeader>(outer.header).source;
+  egress.next_hop_mac = record.next_hop;
+  for (std::size_t at = sizeof(EthernetHeader); at < outer.ip_at; at += sizeof(VlanTag))
+    egress.vlans.push_back(load<Be16>(outer.header + at).host() & kVlanIdMask);
+  if (outer.encap == Encap::l2dsr) return egress;
+  const std::uint8_t* ip = outer.header + outer.ip_at;
+  if (outer.family == Family::ipv4)
     egress.source = IpAddress::from_v4(load<Ipv4Header>(ip).source);
   else
     egress.source.bytes = load<Ipv6Header>(ip).source;
@@ -122,7 +122,7 @@ Inheritance inherit(const TablesView& view, const config::Config& config, const 
   for (const VipRecord& vip : view.vips) inheritance.vip_indices.emplace(service_of(vip), vip.stats_index);
   for (const auto& [live, match] : match_pools(view, config))
     if (const PoolView* found = pool_view(view, static_cast<PoolId>(live)); found != nullptr)
-      inherit_pool(*found, config, match, removed, inheritance);
+      inherit_pool(view, *found, config, match, removed, inheritance);
   return inheritance;
 }
 

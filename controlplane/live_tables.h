@@ -32,10 +32,10 @@ class LiveTables {
   TablesView view_;
 };
 
-// The way out that a backend's outer header spells. REQUIRES: kBackendReachable is set.
+// The way out that a backend's record and its outer template spell.
 //   source         of l2dsr: of no family, because nothing says it
 //   source_prefix  none: the header only has its base, as the source
-Egress egress_of(const BackendRecord& record);
+Egress egress_of(const BackendRecord& record, const OuterTemplate& outer);
 
 // What a new control plane takes over from a generation. Pools have no names in the tables: a live pool is told by the
 // VIPs that share it with the configuration.

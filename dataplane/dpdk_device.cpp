@@ -35,7 +35,7 @@ std::uint32_t ring_frame_bytes(std::string_view device) {
 
 // Room for a whole frame, so that it lies in one piece, behind DPDK's standard headroom, which holds our outer headers.
 std::uint16_t buffer_bytes(std::uint16_t mtu_bytes, std::string_view device) {
-  static_assert(RTE_PKTMBUF_HEADROOM >= 80);  // sizeof(BackendRecord::outer)
+  static_assert(RTE_PKTMBUF_HEADROOM >= 80);  // sizeof(OuterTemplate::header)
   const std::uint32_t frame_bytes = std::max({2048U, mtu_bytes + 0U + kFrameOverheadBytes, ring_frame_bytes(device)});
   return static_cast<std::uint16_t>(std::min(RTE_PKTMBUF_HEADROOM + frame_bytes, 0xffffU));
 }

@@ -24,8 +24,8 @@ void trim_chain(rte_mbuf* first, std::uint32_t bytes) {
   rte_pktmbuf_free(rest);
 }
 
-// What the stages put in front of a packet at most: BackendRecord::outer, or the headers of an ICMPv6 error.
-constexpr std::uint16_t kHeadroomBytesMin = sizeof(BackendRecord::outer);
+// What the stages put in front of a packet at most: OuterTemplate::header, or the headers of an ICMPv6 error.
+constexpr std::uint16_t kHeadroomBytesMin = sizeof(OuterTemplate::header);
 
 // Some devices deliver without headroom, or in several pieces; nearly always the buffer itself has the room to mend it.
 // What cannot be mended is counted when it matters (drop_no_headroom, drop_segmented).

@@ -85,17 +85,20 @@ Splitter::Splitter(const Identifications& identifications) : identifications_(id
   fragments_.packets.reserve(kFragmentsMax);
 }
 
-Fragments& Splitter::split(const Packet& packet, Port& port) {
+Fragments& Splitter::split(const Packet& packet, const TablesView& view, Port& port) {
   fragments_.packets.clear();
   fragments_.problem = kNothing;
-  const bool outer = packet.verdict == Verdict::split_outer;
-  const bool whole = outer ? packet.frame_bytes == packet.contiguous_bytes : packet.is_whole();
+  const bool is_outer = packet.verdict == Verdict::split_outer;
+  const bool whole = is_outer ? packet.frame_bytes == packet.contiguous_bytes : packet.is_whole();
+  const OuterTemplate* outer = outer_of(view, *packet.backend);
   if (!whole)
     fail(port, Counter::drop_segmented);
-  else if (outer)
-    split_outer(packet, port);
+  else if (outer == nullptr)
+    fail(port, Counter::drop_no_backend);  // a record scribbled over since encap looked at it
+  else if (is_outer)
+    split_outer(packet, *outer, port);
   else
-    split_inner(packet, port);
+    split_inner(packet, *outer, port);
   return fragments_;
 }
 
@@ -117,14 +120,13 @@ void Splitter::fail(Port& port, Counter problem) {
   fragments_.problem = problem;
 }
 
-void Splitter::split_outer(const Packet& packet, Port& port) {
-  const BackendRecord& backend = *packet.backend;
-  const bool ipv4 = backend.outer_family == Family::ipv4;
+void Splitter::split_outer(const Packet& packet, const OuterTemplate& outer, Port& port) {
+  const bool ipv4 = outer.family == Family::ipv4;
   const std::uint32_t ip_bytes = ipv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
-  const std::uint32_t front_bytes = backend.ip_at + ip_bytes;
+  const std::uint32_t front_bytes = outer.ip_at + ip_bytes;
   const std::uint32_t fragment_header_bytes = ipv4 ? 0 : sizeof(Ipv6Fragment);
-  const std::uint32_t room = room_behind(ip_bytes + fragment_header_bytes, backend.path_mtu_bytes);
-  // The record may have been scribbled over since the outer headers were put in front.
+  const std::uint32_t room = room_behind(ip_bytes + fragment_header_bytes, outer.path_mtu_bytes);
+  // The template may have been scribbled over since the outer headers were put in front.
   if (room == 0 || packet.frame_bytes <= front_bytes) return fail(port, Counter::drop_too_big);
   const std::uint32_t payload_bytes = packet.frame_bytes - front_bytes;
   const std::uint32_t id = identifications_.take();
@@ -133,7 +135,7 @@ void Splitter::split_outer(const Packet& packet, Port& port) {
     Packet* fragment = add(port, front_bytes + fragment_header_bytes + piece.bytes);
     if (fragment == nullptr) return;
     append(*fragment, packet.data, front_bytes);
-    std::uint8_t* ip = fragment->data + backend.ip_at;
+    std::uint8_t* ip = fragment->data + outer.ip_at;
     if (ipv4)
       make_ipv4_fragment(ip, id, piece);
     else
@@ -144,11 +146,10 @@ void Splitter::split_outer(const Packet& packet, Port& port) {
 }
 
 // REQUIRES: IPv4 without DF. It may be a fragment itself.
-void Splitter::split_inner(const Packet& packet, Port& port) {
-  const BackendRecord& backend = *packet.backend;
+void Splitter::split_inner(const Packet& packet, const OuterTemplate& outer, Port& port) {
   const std::uint32_t header_bytes = packet.l4_offset - packet.l3_offset;
-  const std::uint32_t overhead = std::uint32_t{backend.outer_bytes} - backend.ip_at;
-  const std::uint32_t room = room_behind(overhead + header_bytes, backend.path_mtu_bytes);
+  const std::uint32_t overhead = std::uint32_t{outer.header_bytes} - outer.ip_at;
+  const std::uint32_t room = room_behind(overhead + header_bytes, outer.path_mtu_bytes);
   if (room == 0) return fail(port, Counter::drop_too_big);
   const std::uint16_t flags_fragment = load<Ipv4Header>(packet.l3()).flags_fragment.host();
   for (std::uint32_t at = 0; at < packet.l4_bytes();) {
@@ -167,7 +168,7 @@ void Splitter::split_inner(const Packet& packet, Port& port) {
     fragment->l3_bytes = static_cast<std::uint16_t>(header_bytes + piece.bytes);
     fragment->backend = packet.backend;
     fragment->hash = packet.hash;
-    encap_packet(*fragment);
+    encap_packet(*fragment, outer);
     if (fragment->verdict != Verdict::forward) return fail(port, fragment->reason);
     at += piece.bytes;
   }

@@ -43,11 +43,11 @@ class Splitter {
 
   // REQUIRES: verdict split_outer or split_inner. The packet itself stays as it is, the caller's. The fragments are
   // valid until the next call, and to be sent by `port` or released to it.
-  Fragments& split(const Packet& packet, Port& port);
+  Fragments& split(const Packet& packet, const TablesView& view, Port& port);
 
  private:
-  void split_outer(const Packet& packet, Port& port);
-  void split_inner(const Packet& packet, Port& port);
+  void split_outer(const Packet& packet, const OuterTemplate& outer, Port& port);
+  void split_inner(const Packet& packet, const OuterTemplate& outer, Port& port);
   // nullptr: there is no buffer; then nothing is left of the fragments so far.
   Packet* add(Port& port, std::uint32_t frame_bytes);
   void fail(Port& port, Counter problem);

@@ -179,7 +179,7 @@ void Worker::send_run(const WorkerPort& from, std::size_t egress, std::span<Pack
 // The packet counts as sent if any of its fragments was.
 void Worker::send_in_fragments(const WorkerPort& from, std::size_t egress, Packet& packet, const TablesView& view) {
   Port& port = *ports_[egress].network;
-  Fragments& fragments = splitter_.split(packet, port);
+  Fragments& fragments = splitter_.split(packet, view, port);
   std::uint32_t sent = 0;
   for (Packet& fragment : fragments.packets) {
     Packet* const one = &fragment;

@@ -158,7 +158,7 @@ void answer(benchmark::State& state) {
   Ns now(0);
   measure(state, batches, [&](Batch& batch) {
     now += Ns(kBatchMax);
-    if (guideway::answer(restored.restore(batch), answers, now) != 0)
+    if (guideway::answer(restored.restore(batch), TablesView{}, answers, now) != 0)
       state.SkipWithError("the limit keeps answers back");
   });
 }

@@ -35,6 +35,13 @@ std::uint64_t pool_bytes(const Pool& pool) {
   return bytes + index_bytes(ObjectKind::quic, ids, sizeof(QuicServerEntry));
 }
 
+// Ways out are of the kernel: each backend may have one that no other has.
+std::uint64_t outers_bytes(const Config& config) {
+  std::uint64_t backends = 0;
+  for (const Pool& pool : config.pools) backends += pool.backends.size();
+  return object_bytes(ObjectKind::outers, std::min<std::uint64_t>(backends, kOutersMax), sizeof(OuterTemplate));
+}
+
 // The sources of outer headers: the kernel may know another one for each backend.
 std::uint64_t sources_max(const Config& config, Family family) {
   std::uint64_t sources = 0;
@@ -81,7 +88,7 @@ TablesSize tables_size(const Config& config) {
   }
   const std::uint64_t root_and_pools =
       sizeof(GenerationRoot) + object_bytes(ObjectKind::pools, config.pools.size(), sizeof(PoolRecord));
-  size.settled_bytes += sizeof(TablesHeader) + vips_bytes(config) +
+  size.settled_bytes += sizeof(TablesHeader) + vips_bytes(config) + outers_bytes(config) +
                         object_bytes(ObjectKind::directory, config.dataplane.backends_max, sizeof(BackendPlace)) +
                         2 * root_and_pools;
   size.unsettled_bytes = size.settled_bytes + history;

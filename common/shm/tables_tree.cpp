@@ -32,6 +32,7 @@ GenerationRoot root_object(Generation generation, const Tree& tree, const Object
   root.index6 = tree.index6;
   root.pools = pools;
   root.directory = tree.directory;
+  root.outers = tree.outers;
   root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
   return root;
 }

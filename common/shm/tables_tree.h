@@ -13,7 +13,7 @@ namespace guideway::shm {
 struct Tree {
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;
-  ObjectRef vips{}, index4{}, index6{}, directory{};
+  ObjectRef vips{}, index4{}, index6{}, directory{}, outers{};
   std::vector<PoolRecord> pools;
 
   template <typename Visitor>
@@ -22,6 +22,7 @@ struct Tree {
     visit(index4);
     visit(index6);
     visit(directory);
+    visit(outers);
     for (PoolRecord& pool : pools) {
       visit(pool.slots);
       visit(pool.backends);

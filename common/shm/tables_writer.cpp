@@ -152,11 +152,12 @@ std::optional<ObjectRef> TablesWriter::Impl::place(std::span<const std::byte> ob
 }
 
 std::optional<Tree> TablesWriter::Impl::place_image(const TableImage& image) {
-  Tree next{image.hash_keys, image.config_digest, {}, {}, {}, {}, std::vector<PoolRecord>(image.pools.size())};
+  Tree next{image.hash_keys, image.config_digest, {}, {}, {}, {}, {}, std::vector<PoolRecord>(image.pools.size())};
   std::vector<std::pair<const ImageObjectPtr*, ObjectRef*>> wanted{{&image.vips, &next.vips},
                                                                    {&image.index4, &next.index4},
                                                                    {&image.index6, &next.index6},
-                                                                   {&image.directory, &next.directory}};
+                                                                   {&image.directory, &next.directory},
+                                                                   {&image.outers, &next.outers}};
   for (std::size_t i = 0; i < image.pools.size(); i++) {
     const TableImage::Pool& pool = image.pools[i];
     PoolRecord& record = next.pools[i];
@@ -193,8 +194,8 @@ PublishResult TablesWriter::Impl::publish_once(const TableImage& image) {
   }
   const bool same_pools = generation != Generation::none && find(pools_object(next->pools), nullptr) == pools_ref;
   if (same_pools && fresh.empty() && next->vips == tree.vips && next->index4 == tree.index4 &&
-      next->index6 == tree.index6 && next->directory == tree.directory && next->config_digest == tree.config_digest &&
-      next->hash_keys.round == tree.hash_keys.round)
+      next->index6 == tree.index6 && next->directory == tree.directory && next->outers == tree.outers &&
+      next->config_digest == tree.config_digest && next->hash_keys.round == tree.hash_keys.round)
     return PublishResult::unchanged;
   if (commit(std::move(*next), true)) return PublishResult::published;
   roll_back();
@@ -339,7 +340,8 @@ bool TablesWriter::Impl::mark(const ObjectRef& ref) {
 // Marks what the root reaches; all the rest may still be read by readers of earlier generations.
 bool TablesWriter::Impl::adopt(const TablesView& view, RootWord word) {
   generation = view.generation;
-  tree = {view.hash_keys, view.config_digest, view.vips_ref, view.index4_ref, view.index6_ref, view.directory_ref, {}};
+  tree = {view.hash_keys,  view.config_digest, view.vips_ref,   view.index4_ref,
+          view.index6_ref, view.directory_ref, view.outers_ref, {}};
   for (const PoolView& pool : view.pools) {
     PoolRecord record{};
     record.slots = pool.slots_ref;

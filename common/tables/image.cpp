@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "common/tables/backends_image.h"
 #include "common/tables/image_object.h"
 #include "common/tables/quic_image.h"
 
@@ -56,109 +57,6 @@ ImageObjectPtr make_index(const DesiredTables& desired, Family family, ObjectKin
   for (const IpPrefix& own : desired.own)
     if (of_family(own)) index.insert({prefix_key(own, decltype(Entry::key){}), VipId::none, PoolId::own, {}, 0});
   return index.object(kind);
-}
-
-// ---- Backends and their outer headers ------------------------------------------------------------------------------
-
-constexpr std::uint8_t kOuterTtl = 64;
-
-class HeaderWriter {
- public:
-  explicit HeaderWriter(BackendRecord& record) : record_(record) {}
-  template <typename Header>
-  void append(const Header& header) {
-    std::memcpy(record_.outer + record_.outer_bytes, &header, sizeof header);
-    record_.outer_bytes = static_cast<std::uint8_t>(record_.outer_bytes + sizeof header);
-  }
-
- private:
-  BackendRecord& record_;
-};
-
-std::uint32_t ipv4_sum(const Ipv4Header& header) {
-  const auto words = std::bit_cast<std::array<std::uint16_t, sizeof(Ipv4Header) / 2>>(header);
-  std::uint32_t sum = 0;
-  for (const std::uint16_t word : words) sum += word;
-  return sum;
-}
-
-// The Ethernet header and the port's VLAN tags. 802.1ad has the outer of two tags announced by a type of its own.
-void write_ethernet(HeaderWriter& writer, const Egress& egress, EtherType carried) {
-  const auto type = [](EtherType value) { return Be16::from_host(static_cast<std::uint16_t>(value)); };
-  const std::vector<std::uint16_t>& vlans = egress.vlans;
-  const EtherType first = vlans.empty() ? carried : vlans.size() == 1 ? EtherType::vlan : EtherType::qinq;
-  writer.append(EthernetHeader{egress.next_hop_mac, egress.source_mac, type(first)});
-  for (std::size_t i = 0; i < vlans.size(); i++)
-    writer.append(VlanTag{Be16::from_host(vlans[i]), type(i + 1 < vlans.size() ? EtherType::vlan : carried)});
-}
-
-// Which of the last 32 bits of an outer source vary by flow.
-Be32 source_entropy(const IpPrefix& prefix) {
-  const std::uint32_t bits = prefix.address.is_v4() ? prefix.bits : std::max(prefix.bits, std::uint8_t{96}) - 96U;
-  return Be32::from_host(static_cast<std::uint32_t>((std::uint64_t{1} << (32 - bits)) - 1));
-}
-
-void write_ip(BackendRecord& record, HeaderWriter& writer, const IpAddress& source, const IpAddress& to) {
-  if (to.is_v4()) {
-    Ipv4Header ip{};
-    ip.version_ihl = 0x45;
-    ip.flags_fragment = Be16::from_host(kIpv4DontFragment);
-    ip.ttl = kOuterTtl;
-    ip.source = source.v4();
-    ip.destination = to.v4();
-    record.outer_sum = ipv4_sum(ip);
-    writer.append(ip);
-  } else {
-    Ipv6Header ip{};
-    ip.version_class_label = Be32::from_host(0x6U << 28);
-    ip.hop_limit = kOuterTtl;
-    ip.source = source.bytes;
-    ip.destination = to.bytes;
-    writer.append(ip);
-  }
-}
-
-// Everything in front of the inner packet; what the encap stage fills in stays zero (tables.h, BackendRecord::outer).
-void write_outer(BackendRecord& record, Encap encap, const IpAddress& to, const Egress& egress) {
-  HeaderWriter writer(record);
-  const bool varies = egress.source_prefix && (encap == Encap::ipip || encap == Encap::gre);
-  write_ethernet(writer, egress, to.is_v4() ? EtherType::ipv4 : EtherType::ipv6);
-  record.ip_at = record.outer_bytes;
-  if (encap == Encap::l2dsr) return;
-  write_ip(record, writer, varies ? egress.source_prefix->address : egress.source, to);
-  if (varies) record.source_entropy = source_entropy(*egress.source_prefix);
-  if (encap == Encap::ipip) return;
-  if (encap == Encap::gre) return writer.append(GreHeader{});
-  UdpHeader udp{};
-  udp.ports.destination = Be16::from_host(kGuePort);
-  writer.append(udp);
-  if (encap == Encap::gue0) writer.append(GueHeader{});
-}
-
-BackendRecord make_backend(const DesiredBackend& backend, const DesiredPool& pool) {
-  BackendRecord record{};
-  record.address = backend.address;
-  record.stats_index = backend.stats_index;
-  record.weight = static_cast<std::uint16_t>(backend.weight);
-  record.encap = pool.encap;
-  record.oversize = pool.oversize;
-  record.outer_family = backend.address.family();
-  // RFC 6040, section 4.1: ECN is always copied. The class is DSCP (6 bits) and ECN (2).
-  record.tos_keep = pool.dscp ? 0x03 : 0xff;
-  record.tos_set = static_cast<std::uint8_t>(pool.dscp.value_or(0) << 2);
-  if (backend.alive) record.flags |= kBackendAlive;
-  if (!backend.egress) return record;
-  record.path_mtu_bytes = backend.egress->path_mtu_bytes;
-  record.port = backend.egress->port;
-  record.flags |= kBackendReachable;
-  write_outer(record, pool.encap, backend.address, *backend.egress);
-  return record;
-}
-
-ImageObjectPtr make_backends(const DesiredPool& pool) {
-  std::vector<BackendRecord> records;
-  for (const DesiredBackend& backend : pool.backends) records.push_back(make_backend(backend, pool));
-  return make_object(ObjectKind::backends, records);
 }
 
 // ---- Pools ---------------------------------------------------------------------------------------------------------
@@ -219,11 +117,25 @@ TableImage::Pool make_pool(const DesiredPool& pool, const DesiredPool* before, c
   made.source_bits6 = pool.source_bits6;
   made.backend_count = static_cast<std::uint32_t>(pool.backends.size());
   if (before == nullptr || !same_quic(pool, *before)) made.quic = make_quic(pool);
-  made.backends = pool.backends.empty() ? nullptr : make_backends(pool);
+  made.backends = nullptr;
+  made.draft = std::make_shared<BackendsDraft>(draft_backends(pool));
   if (before == nullptr || !same_slots(pool, *before)) make_slots(pool, made, tables);
   made.flags =
       static_cast<std::uint8_t>((pool.second_chance ? kPoolSecondChance : 0) | (made.closed ? kPoolClosed : 0));
   return made;
+}
+
+// What an outer template's number is depends on the pools before: records are written again where it is another one.
+void number_outers(TableImage& image) {
+  OuterTemplates outers;
+  for (TableImage::Pool& pool : image.pools) {
+    std::vector<std::uint16_t> numbers;
+    for (const OuterTemplate& outer : pool.draft->outers) numbers.push_back(outers.number_of(outer));
+    if (pool.backend_count == 0 || (pool.backends && pool.outers == numbers)) continue;
+    pool.backends = make_backends(*pool.draft, numbers);
+    pool.outers = std::move(numbers);
+  }
+  image.outers = make_object(ObjectKind::outers, outers.all());
 }
 
 // What has no stats index of its own is in no directory.
@@ -277,6 +189,7 @@ TableImage ImageBuilder::build(const DesiredTables& desired) {
       image.pools.push_back(known ? make_pool(pool, &last_desired_.pools[i], last_image_.pools[i], tables_)
                                   : make_pool(pool, nullptr, {}, tables_));
   }
+  number_outers(image);
   image.directory = make_directory(desired);
   tables_.forget_unused();
   last_desired_ = desired;

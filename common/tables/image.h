@@ -87,6 +87,8 @@ struct ImageObject {
 };
 using ImageObjectPtr = std::shared_ptr<const ImageObject>;
 
+struct BackendsDraft;  // backends_image.h
+
 struct TableImage {
   struct Pool {
     ImageObjectPtr slots;     // nullptr: no usable backend, and none that is remembered
@@ -94,8 +96,10 @@ struct TableImage {
     std::uint32_t slot_count = 0;
     std::uint32_t backend_count = 0;
     Encap encap = Encap::gue0;
-    ImageObjectPtr quic;     // nullptr: connection IDs name no backends
-    ImageObjectPtr history;  // nullptr: all slots are settled
+    std::shared_ptr<const BackendsDraft> draft;  // what `backends` was made of
+    std::vector<std::uint16_t> outers;           // and the numbers that its outer templates have here
+    ImageObjectPtr quic;                         // nullptr: connection IDs name no backends
+    ImageObjectPtr history;                      // nullptr: all slots are settled
     Scheduler scheduler = Scheduler::maglev;
     std::uint8_t source_bits4 = 32;
     std::uint8_t source_bits6 = 128;
@@ -108,12 +112,12 @@ struct TableImage {
   };
   FlowHashKeys hash_keys{};
   std::uint64_t config_digest = 0;
-  ImageObjectPtr vips, index4, index6, directory;
+  ImageObjectPtr vips, index4, index6, directory, outers;
   std::vector<Pool> pools;
 
   template <typename Visitor>
   void for_each_object(Visitor visit) const {
-    for (const ImageObjectPtr& object : {vips, index4, index6, directory})
+    for (const ImageObjectPtr& object : {vips, index4, index6, directory, outers})
       if (object) visit(object);
     for (const Pool& pool : pools)
       for (const ImageObjectPtr& object : {pool.slots, pool.backends, pool.quic, pool.history})

@@ -79,24 +79,25 @@ std::string why(const ControlPlane& control_plane, const TablesView& view, const
 // With the bits that the encap stage takes from the flow.
 IpAddress outer_source(const Egress& egress, const Explanation& e) {
   IpAddress source = egress.source;
-  const std::uint32_t bits = entropy_of(e.hash) & e.record->source_entropy.host();
+  const std::uint32_t bits = entropy_of(e.hash) & e.outer->source_entropy.host();
   std::uint8_t* last = source.bytes.data() + source.bytes.size() - sizeof(Be32);
   store(last, Be32::from_host(load<Be32>(last).host() | bits));
   return source;
 }
 
-json outer_of(const ControlPlane& control_plane, const Explanation& e) {
-  const Egress egress = egress_of(*e.record);
+// REQUIRES: e.outer.
+json outer_json(const ControlPlane& control_plane, const Explanation& e) {
+  const Egress egress = egress_of(*e.record, *e.outer);
   const auto& ports = control_plane.config().dataplane.ports;
   json outer = {{"next_hop_mac", guideway::to_text(egress.next_hop_mac)},
                 {"vlans", egress.vlans},
                 {"port", egress.port < ports.size() ? ports[egress.port].name : ""},
                 {"path_mtu_bytes", egress.path_mtu_bytes}};
-  if (e.record->encap != Encap::l2dsr) {
+  if (e.outer->encap != Encap::l2dsr) {
     outer["source"] = guideway::to_text(outer_source(egress, e));
     outer["destination"] = guideway::to_text(e.record->address);
   }
-  if (e.record->encap == Encap::gue0 || e.record->encap == Encap::gue1) {
+  if (e.outer->encap == Encap::gue0 || e.outer->encap == Encap::gue1) {
     outer["source_port"] = gue_source_port(entropy_of(e.hash));
     outer["destination_port"] = kGuePort;
   }
@@ -135,8 +136,9 @@ json explanation_json(const ControlPlane& control_plane, const TablesView& view,
   answer["slot"] = index(*e.slot);
   answer["backend"] = {
       {"pool", pool.name}, {"name", pool.backends[*e.backend].name}, {"address", guideway::to_text(e.record->address)}};
-  answer["encapsulation"] = guideway::to_text(e.record->encap);
-  answer["outer"] = outer_of(control_plane, e);
+  if (e.outer == nullptr) return answer;
+  answer["encapsulation"] = guideway::to_text(e.outer->encap);
+  answer["outer"] = outer_json(control_plane, e);
   return answer;
 }
 

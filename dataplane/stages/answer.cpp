@@ -144,21 +144,22 @@ struct IcmpError {
 
 // The MTU that leaves room for the encapsulation, with the longest list of hops if there is one: the next packet may
 // have more than this one.
-std::uint32_t inner_mtu(const Packet& packet) {
-  const BackendRecord& backend = *packet.backend;
+std::uint32_t inner_mtu(const Packet& packet, const TablesView& view) {
+  const OuterTemplate* outer = outer_of(view, *packet.backend);
+  if (outer == nullptr) return 0;  // a record scribbled over since encap looked at it
   const std::uint32_t hops =
-      packet.has_hops ? hop_list_bytes(backend.outer_family, hops_max(backend.outer_family), Generation{1}) : 0;
-  const std::uint32_t overhead = std::uint32_t{backend.outer_bytes} - backend.ip_at + hops;
-  const std::uint32_t mtu = std::max<std::uint32_t>(backend.path_mtu_bytes, overhead) - overhead;
+      packet.has_hops ? hop_list_bytes(outer->family, hops_max(outer->family), Generation{1}) : 0;
+  const std::uint32_t overhead = std::uint32_t{outer->header_bytes} - outer->ip_at + hops;
+  const std::uint32_t mtu = std::max<std::uint32_t>(outer->path_mtu_bytes, overhead) - overhead;
   return packet.family == Family::ipv4 ? mtu : std::max(mtu, kIpv6ErrorBytesMax);
 }
 
 // RFC 792, RFC 1191, section 4, RFC 1122, section 3.2.2.1.
-IcmpError error4(const Packet& packet) {
+IcmpError error4(const Packet& packet, const TablesView& view) {
   constexpr auto kUnreachable = static_cast<std::uint8_t>(Icmp4::unreachable);
   switch (packet.reason) {
     case Counter::drop_too_big:
-      return {kUnreachable, 4, inner_mtu(packet)};
+      return {kUnreachable, 4, inner_mtu(packet, view)};
     case Counter::drop_unsupported_protocol:
       return {kUnreachable, 2};
     case Counter::drop_no_backend:
@@ -169,11 +170,11 @@ IcmpError error4(const Packet& packet) {
 }
 
 // RFC 4443, section 3.
-IcmpError error6(const Packet& packet) {
+IcmpError error6(const Packet& packet, const TablesView& view) {
   constexpr auto kUnreachable = static_cast<std::uint8_t>(Icmp6::unreachable);
   switch (packet.reason) {
     case Counter::drop_too_big:
-      return {static_cast<std::uint8_t>(Icmp6::too_big), 0, inner_mtu(packet)};
+      return {static_cast<std::uint8_t>(Icmp6::too_big), 0, inner_mtu(packet, view)};
     case Counter::drop_unsupported_protocol:
       return {static_cast<std::uint8_t>(Icmp6::parameter), 1,
               walk_ipv6_chain(packet.l3(), packet.l4_offset - packet.l3_offset).next_header_at};
@@ -184,9 +185,9 @@ IcmpError error6(const Packet& packet) {
   }
 }
 
-void answer_with_error(Packet& packet, const MacAddress& port_mac) {
+void answer_with_error(Packet& packet, const MacAddress& port_mac, const TablesView& view) {
   const bool ipv4 = packet.family == Family::ipv4;
-  const IcmpError error = ipv4 ? error4(packet) : error6(packet);
+  const IcmpError error = ipv4 ? error4(packet, view) : error6(packet, view);
   std::uint8_t* icmp = packet.data + packet.l3_offset - sizeof(IcmpHeader);
   if (!has_room(packet, icmp)) return drop(packet, Counter::drop_no_headroom);
   const std::uint32_t room = (ipv4 ? kIpv4ErrorBytesMax : kIpv6ErrorBytesMax) - ip_bytes(packet.family) -
@@ -262,7 +263,7 @@ void answer_echo_within(RateLimit& limit, Packet& packet, const MacAddress& port
 
 }  // namespace
 
-std::uint32_t answer(Batch& batch, Answers& answers, Ns now) {
+std::uint32_t answer(Batch& batch, const TablesView& view, Answers& answers, Ns now) {
   std::uint32_t limited = 0;
   for (Packet& packet : batch.all()) {
     if (packet.verdict != Verdict::answer) continue;
@@ -278,7 +279,7 @@ std::uint32_t answer(Batch& batch, Answers& answers, Ns now) {
     } else if (kind == Kind::reset) {
       answer_with_reset(packet, batch.port_mac);
     } else {
-      answer_with_error(packet, batch.port_mac);
+      answer_with_error(packet, batch.port_mac, view);
     }
   }
   return limited;

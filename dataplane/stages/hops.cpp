@@ -9,11 +9,10 @@ namespace {
 // Distinct backends other than the packet's own, as far as they can be reached by its outer header's family.
 class Hops {
  public:
-  explicit Hops(const BackendRecord& first) : first_(first) {}
+  explicit Hops(const BackendRecord& first) : first_(first), family_(first.address.family()) {}
 
   void add(const BackendRecord* backend) {
-    if (!can_take(backend) || backend == &first_ || count_ == hops_max(first_.outer_family) ||
-        backend->outer_family != first_.outer_family)
+    if (!can_take(backend) || backend == &first_ || count_ == hops_max(family_) || backend->address.family() != family_)
       return;
     for (std::size_t i = 0; i < count_; i++)
       if (addresses_[i] == backend->address) return;
@@ -23,6 +22,7 @@ class Hops {
 
  private:
   const BackendRecord& first_;
+  Family family_;
   std::array<IpAddress, kHopsMax> addresses_;
   std::size_t count_ = 0;
 };
@@ -48,7 +48,7 @@ HopList hop_list_of(const Packet& packet, const TablesView& view) {
   if (const PastOwners* past = past_owners(*pool, slot); past != nullptr)
     for (std::size_t i = past->backends.size(); i-- > 0;) hops.add(backend_record(*pool, past->backends[i]));
   if (!hops.all().empty())
-    list.bytes = write_hop_list(list.data.data(), packet.backend->outer_family, hops.all(), view.generation);
+    list.bytes = write_hop_list(list.data.data(), packet.backend->address.family(), hops.all(), view.generation);
   return list;
 }
 

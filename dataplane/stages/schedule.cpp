@@ -4,7 +4,7 @@ namespace guideway {
 namespace {
 
 bool takes_new(const BackendRecord& backend) {
-  return backend.weight > 0 && (backend.flags & kBackendReachable) != 0;
+  return backend.weight > 0 && is_reachable(backend);
 }
 
 // Slots are given out in a random order, in proportion to weight: so is a walk over them, here in long steps, which

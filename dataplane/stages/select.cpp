@@ -40,22 +40,6 @@ void prefetch_front(const Packet& packet) {
   line(3);
 }
 
-void prefetch_record(const PoolView& pool, const BackendRecord* backend) {
-  if (backend == nullptr) [[unlikely]]
-    return;
-  __builtin_prefetch(backend);
-  if (pool.has_long_headers) __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(backend) + kCacheLineBytes);
-}
-
-// The frame has the source address of the port it would leave by: it was ours, and came back. As a number: compared
-// byte by byte, g++ 12 calls memcmp(). The first two of the eight bytes belong to the destination.
-bool sent_by_ourselves(const Packet& packet) {
-  constexpr std::size_t kAt = offsetof(EthernetHeader, source) - 2;
-  const std::uint64_t differing =
-      load<std::uint64_t>(packet.data + kAt) ^ load<std::uint64_t>(packet.backend->outer + kAt);
-  return differing >> 16 == 0;
-}
-
 // QUIC: a packet may name its backend; then nothing else counts. True: it does.
 bool follow_connection_id(Packet& packet, const PoolView& pool, const TablesView& view) {
   const VipRecord* vip = vip_record(view, packet.vip);
@@ -72,7 +56,7 @@ bool follow_connection_id(Packet& packet, const PoolView& pool, const TablesView
 // another load balancer; then the owner has it, and that is so also when the slot is settled.
 bool has_hops(const Packet& packet, const SlotChoice& choice) {
   return (choice.pool->flags & kPoolSecondChance) != 0 && packet.protocol == IpProto::tcp &&
-         packet.backend != nullptr && packet.backend->encap == Encap::gue0 &&
+         packet.backend != nullptr && choice.pool->encap == Encap::gue0 &&
          (choice.unsettled || packet.backend != choice.owner);
 }
 
@@ -113,7 +97,7 @@ class Selection {
         place.is_tracked &= !follow_connection_id(packet, *pool, view_);
       any_tracked_ |= place.is_tracked;
       if (place.is_tracked) prefetch_flow(packet);
-      if (pool != nullptr) prefetch_record(*pool, packet.backend);
+      __builtin_prefetch(packet.backend);
     });
   }
 
@@ -130,16 +114,14 @@ class Selection {
       const SlotChoice choice{place.pool, packet.backend, slot, (entry & kSlotUnsettled) != 0};
       packet.backend = track(packet, choice, view_, tracker_, now_);
       packet.has_hops = has_hops(packet, choice);
-      prefetch_record(*place.pool, packet.backend);
+      __builtin_prefetch(packet.backend);
     });
   }
 
   void judge() {
     for_each_pending([&](Packet& packet, Place&) {
-      if (packet.backend == nullptr || (packet.backend->flags & kBackendReachable) == 0) [[unlikely]]
+      if (packet.backend == nullptr || !is_reachable(*packet.backend)) [[unlikely]]
         refuse_without_backend(batch_, packet, view_);
-      else if (sent_by_ourselves(packet)) [[unlikely]]
-        drop(packet, Counter::drop_returned);
     });
   }
 

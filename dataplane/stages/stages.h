@@ -33,11 +33,11 @@ void select(Batch& batch, const TablesView& view, Tracker& tracker, Seconds now)
 // big; inner bytes are untouched. Too big and not to be fragmented → answer.
 void encap(Batch& batch, const TablesView& view);
 // The same for one packet that is known to fit.
-void encap_packet(Packet& packet);
+void encap_packet(Packet& packet, const OuterTemplate& outer);
 
 // Turns what is to be answered into answers, within the limits. Promises: no packet is `answer` any more. Returns how
 // many resets and errors the limit has kept from being sent.
-std::uint32_t answer(Batch& batch, Answers& answers, Ns now);
+std::uint32_t answer(Batch& batch, const TablesView& view, Answers& answers, Ns now);
 
 // The part of a worker's state that stages keep from batch to batch.
 struct StagesState {
@@ -54,7 +54,7 @@ inline std::uint32_t run_stages(Batch& batch, const TablesView& view, StagesStat
     reunite(batch, view, state.fragments, now);
   select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
   encap(batch, view);
-  return batch.has_answers ? answer(batch, state.answers, now) : 0;
+  return batch.has_answers ? answer(batch, view, state.answers, now) : 0;
 }
 
 // For what the fragment table gives back: the stages behind it.
@@ -63,7 +63,7 @@ inline std::uint32_t run_stages_of_ready(Batch& batch, const TablesView& view, S
     if (packet.verdict == Verdict::pending) serve_fragment(batch, packet, view);
   select(batch, view, state.tracker, std::chrono::duration_cast<Seconds>(now));
   encap(batch, view);
-  return batch.has_answers ? answer(batch, state.answers, now) : 0;
+  return batch.has_answers ? answer(batch, view, state.answers, now) : 0;
 }
 
 }  // namespace guideway

@@ -2,8 +2,8 @@
 //
 //   SegmentHeader │ root word │ … immutable objects, 64-byte aligned, anywhere …
 //
-//   root word ──► GenerationRoot ──► vips, index4, index6, directory, pools ──► slots, backends, quic, history
-//                                                                                     of each pool
+//   root word ──► GenerationRoot ──► vips, index4, index6, directory, outers, pools ──► slots, backends, quic, history
+//                                                                                             of each pool
 //
 // The root word is the only thing that ever changes. Everything it reaches is immutable until the writer has unlinked
 // it *and* every live reader has moved on; a generation shares all unchanged objects with the one before. An ObjectRef
@@ -27,7 +27,7 @@
 
 namespace guideway {
 
-inline constexpr std::uint32_t kTablesLayoutVersion = 5;
+inline constexpr std::uint32_t kTablesLayoutVersion = 6;
 inline constexpr std::uint32_t kObjectUnitBytes = 64;
 
 // {generation, offset of the GenerationRoot} in one word: one store publishes, one load adopts.
@@ -61,6 +61,7 @@ enum class ObjectKind : std::uint32_t {
   quic = 8,
   history = 9,
   directory = 10,
+  outers = 11,
 };
 
 struct ObjectHeader {
@@ -98,7 +99,8 @@ struct GenerationRoot {
   ObjectRef index6;     // VipIndex6Entry[], a power of two
   ObjectRef pools;      // PoolRecord[]
   ObjectRef directory;  // BackendPlace[], by stats_index
-  std::uint8_t spare[48];
+  ObjectRef outers;     // OuterTemplate[]
+  std::uint8_t spare[32];
 };
 static_assert(sizeof(GenerationRoot) == 256 && offsetof(GenerationRoot, hash_keys) == 48);
 
@@ -129,9 +131,9 @@ struct VipRecord {
   Unserved unserved;
   NoBackend no_backend;
   std::uint8_t prefix_bits;  // 0 … 32 or 0 … 128
-  std::uint8_t spare[33];
+  std::uint8_t spare;
 };
-static_assert(sizeof(VipRecord) == 64);
+static_assert(sizeof(VipRecord) == 32);
 static_assert(offsetof(VipRecord, pool) == 20 && offsetof(VipRecord, tracking) == 22);
 static_assert(offsetof(VipRecord, stats_index) == 24);
 static_assert(offsetof(VipRecord, unserved) == 28 && offsetof(VipRecord, prefix_bits) == 30);
@@ -292,8 +294,7 @@ inline constexpr std::uint32_t kBackendsPerPoolMax = 0x7fff;
 inline constexpr std::uint32_t kSlotCountDefault = 65521;  // prime; 24 + 2 × 65521 bytes fit 128 KiB
 inline constexpr std::uint32_t kSlotCountMax = 1U << 20;
 
-inline constexpr std::uint8_t kBackendReachable = 0x01;  // its outer header is complete: a next hop is known
-inline constexpr std::uint8_t kBackendAlive = 0x02;      // may keep connections: not known to be down
+inline constexpr std::uint8_t kBackendAlive = 0x01;  // may keep connections: not known to be down
 
 // What happens to packets that are too big for the path once encapsulated and may be fragmented.
 enum class Oversize : std::uint8_t { fragment_outer = 0, fragment_inner = 1, drop = 2 };
@@ -338,34 +339,46 @@ static_assert(sizeof(BackendPlace) == 4);
 
 // All that the encap stage needs to know of a backend: the headers it will put in front of a packet, complete but for
 // what depends on that packet, and how to complete them. What IPIP over IPv4 takes lies in the first cache line.
-struct BackendRecord {
-  std::uint16_t path_mtu_bytes;  // the largest outer IP packet that fits the way there
-  std::uint8_t outer_bytes;      // used bytes of `outer`
-  std::uint8_t port;             // position of the egress port in the data plane's configuration
+// What outer headers have in common that leave by the same way and are of the same kind: all but the next hop's address
+// and the backend's. There are few of them, so they stay in the core's own cache; most pools have one.
+struct OuterTemplate {
+  std::uint16_t path_mtu_bytes;  // the largest outer IP packet that fits the way
+  std::uint8_t header_bytes;     // used bytes of `header`
+  std::uint8_t ip_at;            // offset of the outer IP header in `header`: 14, 18 or 22
   Encap encap;
-  std::uint8_t flags;  // kBackend…
-  Family outer_family;
-  std::uint8_t ip_at;         // offset of the outer IP header in `outer`: 14, 18 or 22
-  std::uint32_t outer_sum;    // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
-  Be32 source_entropy;        // which of the last 32 bits of the outer source come from the flow's entropy
-  std::uint32_t stats_index;  // position in the stats region; stays the same over generations
-  std::uint8_t tos_keep;      // outer traffic class = (inner & tos_keep) | tos_set
-  std::uint8_t tos_set;
+  Family family;
   Oversize oversize;
-  std::uint8_t reserved;
+  std::uint8_t tos_keep;  // outer traffic class = (inner & tos_keep) | tos_set
+  std::uint8_t tos_set;
+  std::uint8_t reserved[3];
+  std::uint32_t ipv4_sum;  // IPv4: ones' complement sum of the outer IP header as stored (native order, unfolded)
+  Be32 source_entropy;     // which of the last 32 bits of the outer source come from the flow's entropy
   // Ethernet, up to two VLAN tags, outer IP, and for GUE: UDP and the GUE header; for GRE its header. Left zero and
-  // filled in per packet: lengths, DSCP/ECN, IPv4 header checksum, IPv6 flow label, the source's host bits, UDP source
-  // port and checksum, and what names the inner protocol. With l2dsr it ends with the EtherType, which is filled in.
-  std::uint8_t outer[80];
-  IpAddress address;     // where it is; also names it when tables are built
-  std::uint16_t weight;  // in force
-  std::uint8_t spare[6];
+  // filled in per backend: the destinations, of Ethernet and of IP; per packet: lengths, DSCP/ECN, IPv4 header
+  // checksum, IPv6 flow label, the source's host bits, UDP source port and checksum, and what names the inner protocol.
+  // With l2dsr it ends with the EtherType, which is filled in.
+  std::uint8_t header[80];
+  std::uint8_t spare[28];
 };
-static_assert(sizeof(BackendRecord) == 128);
-static_assert(offsetof(BackendRecord, outer_bytes) == 2 && offsetof(BackendRecord, outer_sum) == 8);
-static_assert(offsetof(BackendRecord, stats_index) == 16 && offsetof(BackendRecord, outer) == 24);
-static_assert(offsetof(BackendRecord, outer) + sizeof(EthernetHeader) + sizeof(Ipv4Header) <= kCacheLineBytes);
-static_assert(offsetof(BackendRecord, address) == 104 && offsetof(BackendRecord, weight) == 120);
+static_assert(sizeof(OuterTemplate) == 128);
+static_assert(offsetof(OuterTemplate, header) == 20);
+static_assert(offsetof(OuterTemplate, header) + sizeof(EthernetHeader) + sizeof(Ipv4Header) <= kCacheLineBytes);
+inline constexpr std::uint32_t kOutersMax = 0xffff;
+inline constexpr std::uint16_t kNoOuter = 0xffff;
+
+// All that is of one backend alone, in half a cache line: those of many pools do not fit the core's own cache.
+struct BackendRecord {
+  IpAddress address;          // where it is; also names it when tables are built
+  std::uint32_t stats_index;  // position in the stats region; stays the same over generations
+  MacAddress next_hop;
+  std::uint16_t outer;   // position in the generation's OuterTemplates; kNoOuter: not reachable, no next hop is known
+  std::uint16_t weight;  // in force
+  std::uint8_t flags;    // kBackend…
+  std::uint8_t port;     // position of the egress port in the data plane's configuration
+};
+static_assert(sizeof(BackendRecord) == 32 && kCacheLineBytes % sizeof(BackendRecord) == 0);
+static_assert(offsetof(BackendRecord, stats_index) == 16 && offsetof(BackendRecord, next_hop) == 20);
+static_assert(offsetof(BackendRecord, outer) == 26 && offsetof(BackendRecord, flags) == 30);
 
 namespace detail {
 
@@ -392,6 +405,7 @@ constexpr void add_objects(LayoutHash& hash) {
       .GUIDEWAY_FIELD(GenerationRoot, index6)
       .GUIDEWAY_FIELD(GenerationRoot, pools)
       .GUIDEWAY_FIELD(GenerationRoot, directory)
+      .GUIDEWAY_FIELD(GenerationRoot, outers)
       .GUIDEWAY_TYPE(BackendPlace)
       .GUIDEWAY_FIELD(BackendPlace, pool)
       .GUIDEWAY_FIELD(BackendPlace, backend_and_flag);
@@ -437,23 +451,26 @@ constexpr void add_pools(LayoutHash& hash) {
       .GUIDEWAY_FIELD(HistoryBlock, mask)
       .GUIDEWAY_TYPE(PastOwners)
       .GUIDEWAY_FIELD(PastOwners, backends)
+      .GUIDEWAY_TYPE(OuterTemplate)
+      .GUIDEWAY_FIELD(OuterTemplate, path_mtu_bytes)
+      .GUIDEWAY_FIELD(OuterTemplate, header_bytes)
+      .GUIDEWAY_FIELD(OuterTemplate, ip_at)
+      .GUIDEWAY_FIELD(OuterTemplate, encap)
+      .GUIDEWAY_FIELD(OuterTemplate, family)
+      .GUIDEWAY_FIELD(OuterTemplate, oversize)
+      .GUIDEWAY_FIELD(OuterTemplate, tos_keep)
+      .GUIDEWAY_FIELD(OuterTemplate, tos_set)
+      .GUIDEWAY_FIELD(OuterTemplate, ipv4_sum)
+      .GUIDEWAY_FIELD(OuterTemplate, source_entropy)
+      .GUIDEWAY_FIELD(OuterTemplate, header)
       .GUIDEWAY_TYPE(BackendRecord)
-      .GUIDEWAY_FIELD(BackendRecord, outer)
       .GUIDEWAY_FIELD(BackendRecord, address)
       .GUIDEWAY_FIELD(BackendRecord, stats_index)
-      .GUIDEWAY_FIELD(BackendRecord, path_mtu_bytes)
-      .GUIDEWAY_FIELD(BackendRecord, outer_bytes)
-      .GUIDEWAY_FIELD(BackendRecord, port)
-      .GUIDEWAY_FIELD(BackendRecord, encap)
-      .GUIDEWAY_FIELD(BackendRecord, flags)
-      .GUIDEWAY_FIELD(BackendRecord, outer_family)
-      .GUIDEWAY_FIELD(BackendRecord, ip_at)
-      .GUIDEWAY_FIELD(BackendRecord, outer_sum)
-      .GUIDEWAY_FIELD(BackendRecord, source_entropy)
-      .GUIDEWAY_FIELD(BackendRecord, tos_keep)
-      .GUIDEWAY_FIELD(BackendRecord, tos_set)
-      .GUIDEWAY_FIELD(BackendRecord, oversize)
+      .GUIDEWAY_FIELD(BackendRecord, next_hop)
+      .GUIDEWAY_FIELD(BackendRecord, outer)
       .GUIDEWAY_FIELD(BackendRecord, weight)
+      .GUIDEWAY_FIELD(BackendRecord, flags)
+      .GUIDEWAY_FIELD(BackendRecord, port)
       .GUIDEWAY_TYPE(QuicShape)
       .GUIDEWAY_FIELD(QuicShape, kind)
       .GUIDEWAY_FIELD(QuicShape, server_id_bytes)

@@ -43,8 +43,8 @@ struct alignas(kCacheLineBytes) PoolView {
   std::uint8_t source_bits4 = 32;
   std::uint8_t source_bits6 = 128;
   Encap encap{};
-  bool has_long_headers = false;  // some reach into the second cache line of their record
-  bool sums_packets = false;      // some outer header has a checksum over the whole packet: GUE over IPv6
+  bool sums_packets = false;  // some outer header has a checksum over the whole packet: GUE over IPv6
+  std::uint32_t outers = 0;   // so many OuterTemplates its backends need
   QuicView quic;
   HistoryView history;
   ObjectRef slots_ref{};
@@ -84,11 +84,12 @@ struct TablesView {
   std::span<const VipRecord> vips;
   std::span<const PoolView> pools;
   std::span<const BackendPlace> directory;
+  std::span<const OuterTemplate> outers;
   VipIndex4View index4;
   VipIndex6View index6;
   std::uint64_t config_digest = 0;
   std::uint64_t published_unix_ns = 0;
-  ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{}, directory_ref{};
+  ObjectRef vips_ref{}, index4_ref{}, index6_ref{}, pools_ref{}, directory_ref{}, outers_ref{};
 };
 
 // The first bits of an address, zeros behind them. `bits`: at most 32 or 128.
@@ -238,10 +239,17 @@ inline const PastOwners* past_owners(const PoolView& pool, Slot slot) {
 inline const BackendRecord* backend_record(const PoolView& pool, BackendId backend) {
   return index(backend) < pool.backend_count ? &pool.backends[index(backend)] : nullptr;
 }
+constexpr bool is_reachable(const BackendRecord& backend) {
+  return backend.outer != kNoOuter;
+}
+// What to put in front of packets to a backend; nullptr: it is not reachable.
+inline const OuterTemplate* outer_of(const TablesView& view, const BackendRecord& backend) {
+  const std::uint32_t outer = backend.outer;
+  return outer < view.outers.size() ? &view.outers[outer] : nullptr;
+}
 // Whether the connections that it has may go on there: it is alive and reachable. nullptr: there is no backend.
 inline bool can_take(const BackendRecord* backend) {
-  constexpr std::uint8_t kBoth = kBackendReachable | kBackendAlive;
-  return backend != nullptr && (backend->flags & kBoth) == kBoth;
+  return backend != nullptr && (backend->flags & kBackendAlive) != 0 && is_reachable(*backend);
 }
 // The backend of this pool that has a stats index, if it is alive and reachable; else nullptr. `pool` is that of `id`.
 inline const BackendRecord* living_backend(const TablesView& view, PoolId id, const PoolView& pool,
@@ -265,7 +273,8 @@ enum class TablesError : std::uint32_t {
   bad_index,             // the VIP index is not a power of two, or names VIPs or pools that do not exist
   bad_pool,              // slot or backend count out of range
   slot_without_backend,  // a slot names a backend that does not exist
-  bad_backend,           // outer header too long, or an unknown encapsulation
+  bad_backend,           // a backend names an outer template that does not exist
+  bad_outer,             // an outer template is too long, or of an unknown encapsulation
   bad_history,           // a pool's history leaves its slots or backends
   bad_directory,         // names a pool or backend that does not exist
   bad_quic,              // a connection ID layout that cannot be, or a server ID of a backend that does not exist
@@ -295,7 +304,9 @@ constexpr const char* to_text(TablesError error) {
     case TablesError::slot_without_backend:
       return "a slot names a backend that does not exist";
     case TablesError::bad_backend:
-      return "a backend's outer header is malformed";
+      return "a backend names an outer header that does not exist";
+    case TablesError::bad_outer:
+      return "an outer header is malformed";
     case TablesError::bad_history:
       return "a pool's slot history names slots or backends that do not exist";
     case TablesError::bad_directory:

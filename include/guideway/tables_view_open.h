@@ -73,12 +73,11 @@ inline bool open_index(const Elements<Entry>& entries, std::uint32_t vips, std::
   return true;
 }
 
-inline bool backends_are_sound(const Elements<BackendRecord>& backends) {
-  for (std::uint32_t i = 0; i < backends.count; i++) {
-    const BackendRecord& backend = backends.first[i];
-    if (backend.outer_bytes > sizeof backend.outer || backend.ip_at > backend.outer_bytes ||
-        backend.encap < Encap::ipip || backend.encap > Encap::l2dsr ||
-        (backend.outer_family != Family::ipv4 && backend.outer_family != Family::ipv6))
+inline bool outers_are_sound(const Elements<OuterTemplate>& outers) {
+  for (std::uint32_t i = 0; i < outers.count; i++) {
+    const OuterTemplate& outer = outers.first[i];
+    if (outer.header_bytes > sizeof outer.header || outer.ip_at > outer.header_bytes || outer.encap < Encap::ipip ||
+        outer.encap > Encap::l2dsr || (outer.family != Family::ipv4 && outer.family != Family::ipv6))
       return false;
   }
   return true;
@@ -157,19 +156,23 @@ inline bool directory_is_sound(const Elements<BackendPlace>& places, std::span<c
   return true;
 }
 
-inline bool has_long_headers(const Elements<BackendRecord>& backends) {
-  return std::any_of(backends.first, backends.first + backends.count, [](const BackendRecord& backend) {
-    return offsetof(BackendRecord, outer) + backend.outer_bytes > kCacheLineBytes;
-  });
+// How many outer templates these backends need.
+inline std::uint32_t outers_of(const Elements<BackendRecord>& backends) {
+  std::uint32_t outers = 0;
+  for (std::uint32_t i = 0; i < backends.count; i++) {
+    const BackendRecord& backend = backends.first[i];
+    if (is_reachable(backend)) outers = std::max(outers, backend.outer + 1U);
+  }
+  return outers;
 }
-inline bool sums_packets(const Elements<BackendRecord>& backends) {
-  return std::any_of(backends.first, backends.first + backends.count, [](const BackendRecord& backend) {
-    return backend.outer_family == Family::ipv6 && (backend.encap == Encap::gue0 || backend.encap == Encap::gue1);
-  });
+inline bool sums_packets(const Elements<BackendRecord>& backends, Encap encap) {
+  if (encap != Encap::gue0 && encap != Encap::gue1) return false;
+  return std::any_of(backends.first, backends.first + backends.count,
+                     [](const BackendRecord& backend) { return backend.address.family() == Family::ipv6; });
 }
 
-inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, const PoolView* before,
-                             PoolView& view) {
+inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecord& record, std::uint32_t outers,
+                             const PoolView* before, PoolView& view) {
   if (record.backend_count > kBackendsPerPoolMax || record.slot_count > kSlotCountMax || record.encap < Encap::ipip ||
       record.encap > Encap::l2dsr || record.scheduler > Scheduler::least_connections || record.source_bits4 > 32 ||
       record.source_bits6 > 128)
@@ -190,7 +193,8 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
   if (backends.count != record.backend_count || slots.count != record.slot_count) return TablesError::bad_pool;
   const bool same_backends = before != nullptr && before->backends_ref == backends.ref;
   const bool same_slots = before != nullptr && before->slots_ref == slots.ref;
-  if (!same_backends && !backends_are_sound(backends)) return TablesError::bad_backend;
+  const std::uint32_t outers_needed = same_backends ? before->outers : outers_of(backends);
+  if (outers_needed > outers) return TablesError::bad_backend;
   const bool known_slots = same_slots && before->backend_count == backends.count && before->flags == record.flags;
   if (!known_slots && !slots_are_sound(slots, backends.count, (record.flags & kPoolClosed) != 0))
     return TablesError::slot_without_backend;
@@ -203,8 +207,9 @@ inline TablesError open_pool(std::span<const std::byte> segment, const PoolRecor
           .source_bits4 = record.source_bits4,
           .source_bits6 = record.source_bits6,
           .encap = record.encap,
-          .has_long_headers = same_backends ? before->has_long_headers : has_long_headers(backends),
-          .sums_packets = same_backends ? before->sums_packets : sums_packets(backends),
+          .sums_packets = same_backends && before->encap == record.encap ? before->sums_packets
+                                                                         : sums_packets(backends, record.encap),
+          .outers = outers_needed,
           .quic = {},
           .history = {},
           .slots_ref = slots.ref,
@@ -248,6 +253,7 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   detail::Elements<VipIndex4Entry> index4;
   detail::Elements<VipIndex6Entry> index6;
   detail::Elements<BackendPlace> directory;
+  detail::Elements<OuterTemplate> outers;
   TablesError error = TablesError::none;
   const auto open = [&](const ObjectRef& ref, ObjectKind kind, ObjectRef TablesView::*known, auto& out) {
     if (error == TablesError::none)
@@ -258,8 +264,11 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   open(root.index4, ObjectKind::index4, &TablesView::index4_ref, index4);
   open(root.index6, ObjectKind::index6, &TablesView::index6_ref, index6);
   open(root.directory, ObjectKind::directory, &TablesView::directory_ref, directory);
+  open(root.outers, ObjectKind::outers, &TablesView::outers_ref, outers);
   if (error != TablesError::none) return error;
 
+  const bool same_outers = before != nullptr && before->outers_ref == root.outers;
+  if (!same_outers && !detail::outers_are_sound(outers)) return TablesError::bad_outer;
   if (records.count > pools.size()) return TablesError::too_many_pools;
   for (std::uint32_t i = 0; i < vips.count; i++)
     if (index(vips.first[i].pool) >= records.count) return TablesError::vip_without_pool;
@@ -271,7 +280,8 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   for (std::uint32_t i = 0; i < records.count; i++) {
     const auto record = detail::snapshot<PoolRecord>(reinterpret_cast<const std::byte*>(records.first + i));
     const PoolView* same = before != nullptr && i < before->pools.size() ? &before->pools[i] : nullptr;
-    if (const auto e = detail::open_pool(segment, record, same, pools[i]); e != TablesError::none) return e;
+    if (const auto e = detail::open_pool(segment, record, outers.count, same, pools[i]); e != TablesError::none)
+      return e;
   }
   if (!detail::directory_is_sound(directory, pools.first(records.count))) return TablesError::bad_directory;
 
@@ -281,6 +291,7 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   view.vips = {vips.first, vips.count};
   view.pools = pools.first(records.count);
   view.directory = {directory.first, directory.count};
+  view.outers = {outers.first, outers.count};
   view.hash_keys = root.hash_keys;
   view.config_digest = root.config_digest;
   view.published_unix_ns = root.published_unix_ns;
@@ -289,6 +300,7 @@ inline TablesError open_generation(std::span<const std::byte> segment, RootWord 
   view.index6_ref = root.index6;
   view.pools_ref = root.pools;
   view.directory_ref = root.directory;
+  view.outers_ref = root.outers;
   return TablesError::none;
 }
 

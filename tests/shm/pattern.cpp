@@ -33,12 +33,24 @@ SlotEntry slot_of_pattern(PoolSeed seed, std::uint32_t slot) {
 BackendRecord backend_of(PoolSeed seed, std::uint32_t position) {
   BackendRecord record{};
   record.stats_index = seed;
-  record.encap = Encap::gue0;
-  record.outer_family = Family::ipv4;
-  record.outer_bytes = 42;
-  for (std::uint32_t i = 0; i < sizeof record.outer; i++)
-    record.outer[i] = static_cast<std::uint8_t>(mix(std::uint64_t{seed} << 32 | position << 8 | i));
+  for (std::uint32_t i = 0; i < record.address.bytes.size(); i++)
+    record.address.bytes[i] = static_cast<std::uint8_t>(mix(std::uint64_t{seed} << 32 | position << 8 | i));
   return record;
+}
+// As many as there are pools, each one of the generation.
+OuterTemplate outer_of(std::uint64_t digest, std::uint32_t position) {
+  OuterTemplate outer{};
+  outer.encap = Encap::gue0;
+  outer.family = Family::ipv4;
+  outer.header_bytes = 42;
+  for (std::uint32_t i = 0; i < sizeof outer.header; i++)
+    outer.header[i] = static_cast<std::uint8_t>(mix(digest ^ position << 8 ^ i));
+  return outer;
+}
+std::vector<OuterTemplate> outers_of(std::uint64_t digest, std::size_t pools) {
+  std::vector<OuterTemplate> outers;
+  for (std::uint32_t i = 0; i < pools; i++) outers.push_back(outer_of(digest, i));
+  return outers;
 }
 std::uint64_t digest_of(const std::vector<PoolSeed>& seeds) {
   return XXH3_64bits(seeds.data(), seeds.size() * sizeof(PoolSeed));
@@ -127,6 +139,7 @@ TableImage PatternBuilder::build(const std::vector<PoolSeed>& seeds) {
   lately_ = std::move(now);
   image.vips = object_of(ObjectKind::vips, vips);
   image.directory = object_of(ObjectKind::directory, directory_of(static_cast<std::uint32_t>(seeds.size())));
+  image.outers = object_of(ObjectKind::outers, outers_of(image.config_digest, seeds.size()));
   image.index4 = object_of(ObjectKind::index4, std::vector<VipIndex4Entry>(2));
   image.index6 = object_of(ObjectKind::index6, std::vector<VipIndex6Entry>(2));
   return image;
@@ -141,6 +154,10 @@ std::string check_pattern(const TablesView& view) {
   }
   if (digest_of(seeds) != view.config_digest) return "pools of different generations are mixed";
   if (view.directory.size() != seeds.size()) return "there is a directory of another generation";
+  const std::vector<OuterTemplate> outers = outers_of(view.config_digest, seeds.size());
+  if (view.outers.size() != outers.size() ||
+      std::memcmp(view.outers.data(), outers.data(), outers.size() * sizeof(OuterTemplate)) != 0)
+    return "there are outer templates of another generation";
   if (view.vips.size() != seeds.size()) return "there are VIPs of another generation";
   for (std::uint32_t i = 0; i < view.vips.size(); i++) {
     const VipRecord expected = vip_of(view.config_digest, i);

@@ -118,8 +118,9 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(GenerationRoot, index6, 160, 16);
   EXPECT_FIELD(GenerationRoot, pools, 176, 16);
   EXPECT_FIELD(GenerationRoot, directory, 192, 16);
-  EXPECT_FIELD(GenerationRoot, spare, 208, 48);
-  EXPECT_TYPE(VipRecord, 64, 4);
+  EXPECT_FIELD(GenerationRoot, outers, 208, 16);
+  EXPECT_FIELD(GenerationRoot, spare, 224, 32);
+  EXPECT_TYPE(VipRecord, 32, 4);
   EXPECT_FIELD(VipRecord, address, 0, 16);
   EXPECT_FIELD(VipRecord, port, 16, 2);
   EXPECT_FIELD(VipRecord, protocol, 18, 1);
@@ -131,7 +132,7 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_FIELD(VipRecord, unserved, 28, 1);
   EXPECT_FIELD(VipRecord, no_backend, 29, 1);
   EXPECT_FIELD(VipRecord, prefix_bits, 30, 1);
-  EXPECT_FIELD(VipRecord, spare, 31, 33);
+  EXPECT_FIELD(VipRecord, spare, 31, 1);
   EXPECT_TYPE(VipIndex4Key, 8, 1);
   EXPECT_FIELD(VipIndex4Key, address, 0, 4);
   EXPECT_FIELD(VipIndex4Key, port, 4, 2);
@@ -176,25 +177,28 @@ TEST(Layout, TablesRegionIsPinned) {
   EXPECT_TYPE(BackendPlace, 4, 2);
   EXPECT_FIELD(BackendPlace, pool, 0, 2);
   EXPECT_FIELD(BackendPlace, backend_and_flag, 2, 2);
-  EXPECT_TYPE(BackendRecord, 128, 4);
-  EXPECT_FIELD(BackendRecord, path_mtu_bytes, 0, 2);
-  EXPECT_FIELD(BackendRecord, outer_bytes, 2, 1);
-  EXPECT_FIELD(BackendRecord, port, 3, 1);
-  EXPECT_FIELD(BackendRecord, encap, 4, 1);
-  EXPECT_FIELD(BackendRecord, flags, 5, 1);
-  EXPECT_FIELD(BackendRecord, outer_family, 6, 1);
-  EXPECT_FIELD(BackendRecord, ip_at, 7, 1);
-  EXPECT_FIELD(BackendRecord, outer_sum, 8, 4);
-  EXPECT_FIELD(BackendRecord, source_entropy, 12, 4);
+  EXPECT_TYPE(OuterTemplate, 128, 4);
+  EXPECT_FIELD(OuterTemplate, path_mtu_bytes, 0, 2);
+  EXPECT_FIELD(OuterTemplate, header_bytes, 2, 1);
+  EXPECT_FIELD(OuterTemplate, ip_at, 3, 1);
+  EXPECT_FIELD(OuterTemplate, encap, 4, 1);
+  EXPECT_FIELD(OuterTemplate, family, 5, 1);
+  EXPECT_FIELD(OuterTemplate, oversize, 6, 1);
+  EXPECT_FIELD(OuterTemplate, tos_keep, 7, 1);
+  EXPECT_FIELD(OuterTemplate, tos_set, 8, 1);
+  EXPECT_FIELD(OuterTemplate, reserved, 9, 3);
+  EXPECT_FIELD(OuterTemplate, ipv4_sum, 12, 4);
+  EXPECT_FIELD(OuterTemplate, source_entropy, 16, 4);
+  EXPECT_FIELD(OuterTemplate, header, 20, 80);
+  EXPECT_FIELD(OuterTemplate, spare, 100, 28);
+  EXPECT_TYPE(BackendRecord, 32, 4);
+  EXPECT_FIELD(BackendRecord, address, 0, 16);
   EXPECT_FIELD(BackendRecord, stats_index, 16, 4);
-  EXPECT_FIELD(BackendRecord, tos_keep, 20, 1);
-  EXPECT_FIELD(BackendRecord, tos_set, 21, 1);
-  EXPECT_FIELD(BackendRecord, oversize, 22, 1);
-  EXPECT_FIELD(BackendRecord, reserved, 23, 1);
-  EXPECT_FIELD(BackendRecord, outer, 24, 80);
-  EXPECT_FIELD(BackendRecord, address, 104, 16);
-  EXPECT_FIELD(BackendRecord, weight, 120, 2);
-  EXPECT_FIELD(BackendRecord, spare, 122, 6);
+  EXPECT_FIELD(BackendRecord, next_hop, 20, 6);
+  EXPECT_FIELD(BackendRecord, outer, 26, 2);
+  EXPECT_FIELD(BackendRecord, weight, 28, 2);
+  EXPECT_FIELD(BackendRecord, flags, 30, 1);
+  EXPECT_FIELD(BackendRecord, port, 31, 1);
 }
 
 TEST(Layout, FlowsRegionIsPinned) {
@@ -278,8 +282,8 @@ TEST(Layout, BpfMapsArePinned) {
 }
 
 TEST(Layout, HashesArePinned) {
-  EXPECT_EQ(kTablesLayoutVersion, 5U);
-  EXPECT_EQ(tables_layout_hash(), 0xbee5d6d635be53b5U);
+  EXPECT_EQ(kTablesLayoutVersion, 6U);
+  EXPECT_EQ(tables_layout_hash(), 0xf3421dfc230d549bU);
   EXPECT_EQ(kStatsLayoutVersion, 4U);
   EXPECT_EQ(stats_layout_hash(), 0xc135b6f476de8494U) << "a new counter changes it, too: pin it anew";
   EXPECT_EQ(kFlowsLayoutVersion, 1U);

@@ -22,7 +22,7 @@ class QuicPool {
         decoders_.keys[i] = aes::encryption_keys(layouts[i].secret);
     }
     for (std::size_t i = 0; i < ids.size(); i++) {
-      backends_[i].flags = kBackendReachable | kBackendAlive;
+      backends_[i].flags = kBackendAlive;
       std::uint64_t at = index_hash(ids[i]);
       while (!is_free(entries_[at % entries_.size()].key)) at++;
       entries_[at % entries_.size()] = {ids[i], static_cast<BackendId>(i)};

@@ -64,12 +64,14 @@ INSTANTIATE_TEST_SUITE_P(, QuicRouteCase, testing::ValuesIn(kCases), [](const au
 TEST(QuicRoute, OnlyToBackendsThatAreReachableAndAlive) {
   QuicPool pool(plain_layout(), three_ids());
   const auto payload = bytes_of("4007c4605e4504cc4f");
-  for (const std::uint8_t flags : std::array<std::uint8_t, 3>{0, kBackendReachable, kBackendAlive}) {
-    pool.backend(2).flags = flags;
-    EXPECT_EQ(route_quic(pool.view(), payload).kind, QuicRouteKind::unknown_id) << int{flags};
-    EXPECT_EQ(route_quic(pool.view(), payload).backend, nullptr) << int{flags};
+  const BackendRecord usable = pool.backend(2);
+  for (const bool alive : {false, true}) {
+    pool.backend(2).flags = alive ? kBackendAlive : std::uint8_t{0};
+    pool.backend(2).outer = alive ? kNoOuter : usable.outer;
+    EXPECT_EQ(route_quic(pool.view(), payload).kind, QuicRouteKind::unknown_id) << alive;
+    EXPECT_EQ(route_quic(pool.view(), payload).backend, nullptr) << alive;
   }
-  pool.backend(2).flags = kBackendReachable | kBackendAlive;
+  pool.backend(2) = usable;
   EXPECT_EQ(route_quic(pool.view(), payload).backend, &pool.backend(2));
 }
 

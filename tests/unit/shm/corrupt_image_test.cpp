@@ -103,7 +103,8 @@ void reseal_all(std::span<std::byte> image, RootWord word) {
     reseal(image, pool.backends);
     reseal(image, pool.quic);
   }
-  for (ObjectRef* ref : {&root.vips, &root.index4, &root.index6, &root.pools}) reseal(image, *ref);
+  for (ObjectRef* ref : {&root.vips, &root.index4, &root.index6, &root.directory, &root.outers, &root.pools})
+    reseal(image, *ref);
   root.header.checksum = object_checksum(std::as_bytes(std::span(&root, 1)));
 }
 
@@ -122,6 +123,10 @@ const BackendRecord* slot_owner(const PoolView& pool, std::uint64_t hash) {
   return entry != nullptr ? owner_of(pool, *entry) : nullptr;
 }
 
+std::uint64_t header_end(const OuterTemplate* outer) {
+  return outer != nullptr ? outer->header[sizeof outer->header - 1] + outer->spare[sizeof outer->spare - 1] : 0U;
+}
+
 // Every kind of lookup; what comes back is read, so that a wild pointer would fault.
 std::uint64_t look_everywhere(const TablesView& view, Random& random) {
   std::uint64_t sum = 0;
@@ -135,11 +140,11 @@ std::uint64_t look_everywhere(const TablesView& view, Random& random) {
             if (const BackendRecord* before = backend_record(*pool, id_before); before != nullptr) sum += before->flags;
       for (const BackendRecord* backend :
            {slot_owner(*pool, random.next()), route_quic(*pool, quic_payload(random)).backend})
-        if (backend != nullptr) sum += backend->outer[sizeof backend->outer - 1] + backend->spare[5];
+        if (backend != nullptr) sum += backend->port + header_end(outer_of(view, *backend));
     }
   };
   const auto use_match = [&](VipMatch match) {
-    if (const VipRecord* vip = vip_record(view, match.vip)) sum += vip->spare[31];
+    if (const VipRecord* vip = vip_record(view, match.vip)) sum += vip->spare;
     use_pool(match.pool);
   };
   for (std::uint32_t p = 0; p < 4; p++) {
@@ -218,6 +223,8 @@ TEST_F(CorruptImage, IsRefusedOrTotal) {
   std::printf("%lu images: %lu opened, %zu kinds of answer, sum %lu\n", wanted, opened, seen.size(), sum);
   EXPECT_GE(seen.size(), 10U) << "the corruption does not reach the deeper checks";
   EXPECT_TRUE(seen.contains(TablesError::bad_quic));
+  EXPECT_TRUE(seen.contains(TablesError::bad_outer));
+  EXPECT_TRUE(seen.contains(TablesError::bad_backend));
 }
 
 struct QuicObject {

@@ -7,6 +7,7 @@
 
 #include "common/net/address_text.h"
 #include "common/shm/tables_writer.h"
+#include "common/tables/backends_image.h"
 #include "guideway/tables_view.h"
 
 namespace guideway {
@@ -82,36 +83,40 @@ TEST(Image, HeadersDescribeTheirObjects) {
     EXPECT_EQ(header.checksum, object_checksum(object->bytes));
     EXPECT_EQ(object->checksum(), header.checksum);
   };
-  expect_header(image.vips, ObjectKind::vips, 3, 64 + 3 * 64);
+  expect_header(image.vips, ObjectKind::vips, 3, 64 + 3 * 32);
   expect_header(image.index4, ObjectKind::index4, 8, 64 + 8 * 16);
   expect_header(image.index6, ObjectKind::index6, 4, 64 + 4 * 32);
   expect_header(image.pools[0].slots, ObjectKind::slots, 251, 24 + 251 * 2);
-  expect_header(image.pools[0].backends, ObjectKind::backends, 3, 64 + 3 * 128);
+  expect_header(image.pools[0].backends, ObjectKind::backends, 3, 64 + 3 * 32);
+  expect_header(image.outers, ObjectKind::outers, 2, 64 + 2 * 128);
 }
 
 TEST(Image, Ipv4GueOuterHeaderIsCompleteButForThePacket) {
   const TableImage image = ImageBuilder{}.build(two_pools());
   const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[1];
-  EXPECT_EQ(hex(backend.outer, backend.outer_bytes),
-            "020000000002"
+  const auto outer = elements_of<OuterTemplate>(image.outers)[backend.outer];
+  EXPECT_EQ(hex(outer.header, outer.header_bytes),
+            "000000000000"  // the next hop is the backend's
             "020000000001"
             "0800"      // Ethernet
             "45000000"  // version, IHL; TOS and length per packet
             "00004000"  // id 0, DF
             "40000000"  // TTL 64; protocol and checksum per packet
             "c0000201"
-            "0a000002"
+            "00000000"  // so is where it goes
             "000017c0"  // UDP: source port per packet, 6080
             "00000000"
             "00000000");  // GUE variant 0, no options; protocol per packet
-  EXPECT_EQ(backend.outer_sum, 0x0045U + 0x0040U + 0x0040U + 0x00c0U + 0x0102U + 0x000aU + 0x0200U);
-  EXPECT_EQ(backend.flags, kBackendReachable | kBackendAlive);
-  EXPECT_EQ(backend.ip_at, 14);
-  EXPECT_EQ(backend.outer_family, Family::ipv4);
-  EXPECT_EQ(backend.path_mtu_bytes, 1480);
+  EXPECT_EQ(outer.ipv4_sum, 0x0045U + 0x0040U + 0x0040U + 0x00c0U + 0x0102U);
+  EXPECT_EQ(outer.ip_at, 14);
+  EXPECT_EQ(outer.family, Family::ipv4);
+  EXPECT_EQ(outer.path_mtu_bytes, 1480);
+  EXPECT_EQ(outer.encap, Encap::gue0);
+  EXPECT_EQ(backend.flags, kBackendAlive);
+  EXPECT_EQ(backend.address, ip("10.0.0.2"));
+  EXPECT_EQ(hex(backend.next_hop.bytes.data(), 6), "020000000002");
   EXPECT_EQ(backend.port, 2);
   EXPECT_EQ(backend.stats_index, 1U);
-  EXPECT_EQ(backend.encap, Encap::gue0);
 }
 
 TEST(Image, TagsSourcesAndClassesAreOfThePoolAndPort) {
@@ -124,17 +129,18 @@ TEST(Image, TagsSourcesAndClassesAreOfThePoolAndPort) {
   egress.source_prefix = IpPrefix{ip("198.18.0.0"), 15};
   const TableImage image = ImageBuilder{}.build(desired);
   const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[0];
-  EXPECT_EQ(hex(backend.outer + 12, 10),
+  const auto outer = elements_of<OuterTemplate>(image.outers)[backend.outer];
+  EXPECT_EQ(hex(outer.header + 12, 10),
             "88a800648100"
             "00c8"
             "0800");
-  EXPECT_EQ(backend.ip_at, 22);
-  EXPECT_EQ(backend.outer_bytes, 22 + 20 + 4);
-  EXPECT_EQ(hex(backend.outer + 22 + 12, 4), "c6120000");
-  EXPECT_EQ(backend.source_entropy.host(), 0x0001ffffU);
-  EXPECT_EQ(backend.tos_keep, 0x03);
-  EXPECT_EQ(backend.tos_set, 46 << 2);
-  EXPECT_EQ(backend.oversize, Oversize::drop);
+  EXPECT_EQ(outer.ip_at, 22);
+  EXPECT_EQ(outer.header_bytes, 22 + 20 + 4);
+  EXPECT_EQ(hex(outer.header + 22 + 12, 4), "c6120000");
+  EXPECT_EQ(outer.source_entropy.host(), 0x0001ffffU);
+  EXPECT_EQ(outer.tos_keep, 0x03);
+  EXPECT_EQ(outer.tos_set, 46 << 2);
+  EXPECT_EQ(outer.oversize, Oversize::drop);
 }
 
 // Longest and most specific wins: docs/packet_policy.md, section 3.
@@ -178,15 +184,17 @@ TEST(Image, ServicesAreFoundInTheOrderOfThePolicy) {
 TEST(Image, Ipv6IpipOuterHeaderIsCompleteButForThePacket) {
   const TableImage image = ImageBuilder{}.build(two_pools());
   const auto backend = elements_of<BackendRecord>(image.pools[1].backends)[0];
-  EXPECT_EQ(hex(backend.outer, backend.outer_bytes),
-            "020000000002"
+  const auto outer = elements_of<OuterTemplate>(image.outers)[backend.outer];
+  EXPECT_EQ(hex(outer.header, outer.header_bytes),
+            "000000000000"
             "020000000001"
             "86dd"
             "60000000"  // version 6; class and label per packet
             "00000040"  // length and next header per packet, hop limit 64
             "20010db800ff00000000000000000001"
-            "20010db8000000000000000000000001");
-  EXPECT_EQ(backend.outer_sum, 0U);
+            "00000000000000000000000000000000");
+  EXPECT_EQ(outer.ipv4_sum, 0U);
+  EXPECT_EQ(backend.address, ip("2001:db8::1"));
 }
 
 TEST(Image, OuterBytesFollowFamilyAndEncap) {
@@ -201,7 +209,7 @@ TEST(Image, OuterBytesFollowFamilyAndEncap) {
     DesiredTables desired;
     desired.pools = {pool_of(encap, {{ip(address), 1, 0, true, egress_from(source)}})};
     const TableImage image = ImageBuilder{}.build(desired);
-    EXPECT_EQ(elements_of<BackendRecord>(image.pools[0].backends)[0].outer_bytes, bytes) << address;
+    EXPECT_EQ(elements_of<OuterTemplate>(image.outers).at(0).header_bytes, bytes) << address;
   }
 }
 
@@ -210,7 +218,7 @@ TEST(Image, BackendWithoutEgressOwnsNoSlot) {
   for (const SlotEntry owner : elements_of<SlotEntry>(image.pools[0].slots)) ASSERT_LT(owner, 2);
   const auto backend = elements_of<BackendRecord>(image.pools[0].backends)[2];
   EXPECT_EQ(backend.flags, kBackendAlive);
-  EXPECT_EQ(backend.outer_bytes, 0);
+  EXPECT_EQ(backend.outer, kNoOuter);
   EXPECT_EQ(backend.address, ip("10.0.0.3"));
 }
 
@@ -303,11 +311,55 @@ TEST(Image, NewNextHopRebuildsNoSlotTable) {
   EXPECT_NE(after.pools[0].backends->bytes, before.pools[0].backends->bytes);
 }
 
+TEST(Image, BackendsOfOneWayOutShareATemplate) {
+  DesiredTables desired = two_pools();
+  desired.pools.push_back(desired.pools[0]);
+  desired.pools[2].backends[1].egress->path_mtu_bytes = 1400;
+  desired.pools[2].backends[0].egress->next_hop_mac = *parse_mac("02:00:00:00:00:99");
+  const TableImage image = ImageBuilder{}.build(desired);
+  const auto outers = [&](std::size_t pool) {
+    std::vector<std::uint16_t> numbers;
+    for (const BackendRecord& backend : elements_of<BackendRecord>(image.pools[pool].backends))
+      numbers.push_back(backend.outer);
+    return numbers;
+  };
+  EXPECT_EQ(outers(0), (std::vector<std::uint16_t>{0, 0, kNoOuter}));
+  EXPECT_EQ(outers(1), (std::vector<std::uint16_t>{1}));
+  EXPECT_EQ(outers(2), (std::vector<std::uint16_t>{0, 2, kNoOuter})) << "a next hop is the backend's own";
+  EXPECT_EQ(elements_of<OuterTemplate>(image.outers).size(), 3U);
+}
+
+TEST(Image, WhereTemplatesAreOtherOnesRecordsSaySo) {
+  ImageBuilder builder;
+  DesiredTables desired = two_pools();
+  const TableImage before = builder.build(desired);
+  for (DesiredBackend& backend : desired.pools[0].backends) backend.egress.reset();
+  const TableImage after = builder.build(desired);
+  EXPECT_EQ(elements_of<BackendRecord>(before.pools[1].backends)[0].outer, 1);
+  EXPECT_EQ(elements_of<BackendRecord>(after.pools[1].backends)[0].outer, 0);
+  EXPECT_EQ(elements_of<OuterTemplate>(after.outers).size(), 1U);
+}
+
+TEST(OuterTemplates, BeyondTheLastNumberThereIsNone) {
+  OuterTemplates outers;
+  OuterTemplate outer{};
+  for (std::uint32_t i = 0; i < kOutersMax; i++) {
+    outer.ipv4_sum = i;
+    ASSERT_EQ(outers.number_of(outer), i);
+  }
+  outer.ipv4_sum = kOutersMax;
+  EXPECT_EQ(outers.number_of(outer), kNoOuter);
+  EXPECT_EQ(outers.all().size(), kOutersMax);
+  outer.ipv4_sum = 7;
+  EXPECT_EQ(outers.number_of(outer), 7);
+}
+
 void expect_same_bytes(const TableImage& a, const TableImage& b) {
   const auto same = [](const ImageObjectPtr& x, const ImageObjectPtr& y) {
     return (x == nullptr) == (y == nullptr) && (x == nullptr || x->bytes == y->bytes);
   };
   EXPECT_TRUE(same(a.vips, b.vips) && same(a.index4, b.index4) && same(a.index6, b.index6));
+  EXPECT_TRUE(same(a.directory, b.directory) && same(a.outers, b.outers));
   ASSERT_EQ(a.pools.size(), b.pools.size());
   for (std::size_t i = 0; i < a.pools.size(); i++) {
     EXPECT_TRUE(same(a.pools[i].slots, b.pools[i].slots)) << "pool " << i;
@@ -327,7 +379,7 @@ TEST(Image, HistoryDoesNotMatter) {
   for (int step = 0; step < 60; step++) {
     SCOPED_TRACE("seed 20260106, step " + std::to_string(step));
     DesiredPool& pool = desired.pools[random() % desired.pools.size()];
-    switch (random() % 6) {
+    switch (random() % 7) {
       case 0:
         if (!pool.backends.empty()) pool.backends[random() % pool.backends.size()].weight = random() % 4;
         break;
@@ -346,6 +398,10 @@ TEST(Image, HistoryDoesNotMatter) {
         break;
       case 5:
         desired.vips[0].port = static_cast<std::uint16_t>(random());
+        break;
+      case 6:
+        for (DesiredBackend& backend : pool.backends)
+          if (backend.egress) backend.egress->path_mtu_bytes = static_cast<std::uint16_t>(1400 + random() % 3);
         break;
     }
     expect_same_bytes(carries_on.build(desired), ImageBuilder{}.build(desired));
