@@ -57,6 +57,21 @@ TEST(SegmentMemory, IsReservedThoughSignalsCome) {
   ASSERT_EQ(sigaction(SIGALRM, &before, nullptr), 0);
 }
 
+// A large page can only be where address and offset are multiples of its size.
+TEST(SegmentMemory, BeginsWhereALargePageCan) {
+  constexpr std::size_t kLargePageBytes = std::size_t{2} << 20;
+  for (const std::size_t bytes : {kLargePageBytes, 2 * kLargePageBytes + 1, 3 * kLargePageBytes}) {
+    const Descriptor memory = create_sealed_memory("large", bytes);
+    for (const Access access : {Access::read_write, Access::read_only}) {
+      const Mapping mapping = map_whole(memory, access);
+      ASSERT_TRUE(mapping.valid()) << bytes;
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(mapping.bytes().data()) % kLargePageBytes, 0U) << bytes;
+      EXPECT_EQ(mapping.bytes().size(), memory_bytes(memory)) << bytes;
+      EXPECT_EQ(mapping.bytes().back(), std::byte{0}) << bytes;
+    }
+  }
+}
+
 TEST(SegmentMemory, DescriptorsMoveAndClose) {
   Descriptor first = create_sealed_memory("test", 4096);
   const int number = first.get();
